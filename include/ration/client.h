@@ -1,0 +1,151 @@
+/*
+ * Client, request, response: HTTP jobs through the governed pool.
+ *
+ * Strings in: UTF-8, NUL-terminated, copied. Strings out: borrowed until the object is freed.
+ * Times: int64_t milliseconds, 0 now, -1 for ever. X_free(NULL) is fine.
+ * [any] any thread; [1] one thread at a time per object; [B] may block; [W] runs on a worker:
+ * must not block. In a forked child every call answers RATION_EFORK.
+ */
+#ifndef RATION_CLIENT_H
+#define RATION_CLIENT_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <ration/config.h>
+#include <ration/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ration_client ration_client;
+typedef struct ration_request ration_request;
+typedef struct ration_response ration_response;
+/* Names a submitted job until its response was fetched; 0 is none. */
+typedef uint64_t ration_ticket;
+
+/* Opens the store and starts the workers. Blocks on files. [any]
+ * 0, RATION_ECONFIG, RATION_ENOMEM, or a store error. */
+RATION_EXPORT int ration_client_open(
+	const ration_config *config, ration_client **client, ration_error **err);
+/* Waits until no job is queued or in flight; intake stays open, responses stay to be fetched.
+ * 0, RATION_ETIMEOUT, RATION_EWORKER. [any] [B] */
+RATION_EXPORT int ration_client_drain(ration_client *client, int64_t timeout_ms);
+/* Cancels what is left (each job still completes once, unfetched responses are freed), stops the
+ * workers, leaves the store. Not on a worker, not beside other calls on this client. [B] */
+RATION_EXPORT void ration_client_close(ration_client *client);
+
+/* ---- request [1] ---- */
+
+/* target: "/path?query" below the service's base URI, or an absolute URL of the same origin.
+ * NULL: out of memory. Bad arguments are kept and answered by submit and perform. */
+RATION_EXPORT ration_request *ration_request_new(
+	const char *service, const char *method, const char *target);
+RATION_EXPORT void ration_request_free(ration_request *request);
+/* Setters: 0, RATION_EINVAL, RATION_EHEADER, RATION_EJSON, RATION_ETOOBIG, RATION_ENOMEM. */
+/* Replaces headers of that name (set) or adds one more (add). CR, LF and NUL are refused, and so
+ * are Content-Length, Transfer-Encoding, Host, Connection and their kin. */
+RATION_EXPORT int ration_request_set_header(
+	ration_request *request, const char *name, const char *value);
+RATION_EXPORT int ration_request_add_header(
+	ration_request *request, const char *name, const char *value);
+/* Adds one query parameter, percent-encoded. */
+RATION_EXPORT int ration_request_add_query(
+	ration_request *request, const char *name, const char *value);
+RATION_EXPORT int ration_request_set_body(
+	ration_request *request, const void *body, size_t length, const char *content_type);
+/* text must be valid JSON; sets Content-Type to application/json. */
+RATION_EXPORT int ration_request_set_json(ration_request *request, const char *text);
+/* Key values choose the limits' records ("per: [tenant]"). */
+RATION_EXPORT int ration_request_set_key(
+	ration_request *request, const char *name, const char *value);
+/* unit as the limits name it; "" is the number of requests, 1 unless set. */
+RATION_EXPORT int ration_request_set_cost(ration_request *request, const char *unit, double cost);
+/* Comes back with the response; not sent. */
+RATION_EXPORT int ration_request_set_id(ration_request *request, const char *id);
+/* Sent as Idempotency-Key on every attempt; makes any method safe to repeat. */
+RATION_EXPORT int ration_request_set_idempotency_key(ration_request *request, const char *key);
+/* -100 .. 100, higher first, 0 unless set. */
+RATION_EXPORT int ration_request_set_priority(ration_request *request, int priority);
+/* From submit until the end of the job, waits included; -1 none. */
+RATION_EXPORT int ration_request_set_deadline(ration_request *request, int64_t deadline_ms);
+/* One setting of the service, for this request only: "timeouts.read", "retry.attempts" … */
+RATION_EXPORT int ration_request_set_option(
+	ration_request *request, const char *path, const char *value);
+/* A pointer of yours that comes back with the response. */
+RATION_EXPORT void ration_request_set_user(ration_request *request, void *user);
+/* JSON of yours that comes back in the result line ("meta"). */
+RATION_EXPORT int ration_request_set_meta(ration_request *request, const char *json);
+/* The line of the input that the job came from; in the result line ("line"). 0: none. */
+RATION_EXPORT void ration_request_set_line(ration_request *request, uint64_t line);
+
+/* ---- sending [any] ---- */
+
+/* Hands the job over. wait_ms: how long to wait while the queue is full. Takes the request on 0
+ * only. RATION_EFULL, RATION_ESERVICE, RATION_EURL, RATION_EINVAL, RATION_ECLOSED, RATION_ENOMEM;
+ * on a worker wait_ms must be 0 (RATION_EWORKER). ticket may be NULL. [B] unless wait_ms is 0 */
+RATION_EXPORT int ration_submit(
+	ration_client *client, ration_request *request, int64_t wait_ms, ration_ticket *ticket);
+/* Ends the job with RATION_ECANCELLED as soon as possible; its response still comes.
+ * 0; RATION_EEMPTY: already ended. */
+RATION_EXPORT int ration_cancel(ration_client *client, ration_ticket ticket);
+/* The next response, as jobs end. RATION_EEMPTY: none pending, and no job that could make one
+ * (timeout_ms -1) or none yet (0); RATION_ETIMEOUT; RATION_EWORKER. [B] */
+RATION_EXPORT int ration_next(ration_client *client, int64_t timeout_ms, ration_response **out);
+/* Readable while ration_next(client, 0, …) has one. Owned by the client; only poll it. */
+RATION_EXPORT int ration_fd(const ration_client *client);
+/* Called for each response instead of next and fd; set it before the first submit. The response
+ * is the callback's to free. May submit (wait_ms 0) and cancel. [W] */
+typedef void (*ration_done_fn)(void *arg, ration_response *response);
+RATION_EXPORT int ration_client_on_done(ration_client *client, ration_done_fn fn, void *arg);
+/* Sends and waits for the answer. A response is there but for RATION_ENOMEM and misuse, so that
+ * refusals and errors explain themselves; returns its code. The request stays yours. [B] */
+RATION_EXPORT int ration_perform(
+	ration_client *client, ration_request *request, ration_response **out);
+RATION_EXPORT int ration_get(
+	ration_client *client, const char *service, const char *target, ration_response **out);
+/* Numbers of this client now. [any] */
+struct ration_counts {
+	uint64_t size;      /* set to sizeof by the caller; fields beyond are untouched */
+	uint64_t queued;    /* submitted, not in flight */
+	uint64_t in_flight; /* attempts on the wire */
+	uint64_t waiting;   /* between attempts */
+	uint64_t completed; /* jobs ended, all time */
+	uint64_t sent;      /* attempts started, all time */
+};
+RATION_EXPORT int ration_client_counts(const ration_client *client, struct ration_counts *out);
+/* What the first waiting job waits for, in words ("rate:requests, next in 0.8 s"); "" when none.
+ * Caller frees with ration_free. [any] */
+RATION_EXPORT int ration_client_waiting(const ration_client *client, char **text);
+
+/* ---- response [any]: immutable, outlives its client ---- */
+
+/* 0: answered and accepted; >0: a denial; <0: RATION_E*. */
+RATION_EXPORT int ration_response_code(const ration_response *response);
+/* Whether the last attempt reached the wire: 0 no, 1 yes, -1 unknown. */
+RATION_EXPORT int ration_response_sent(const ration_response *response);
+RATION_EXPORT int ration_response_status(const ration_response *response); /* 0: no answer */
+/* One line that may be shown to anyone. */
+RATION_EXPORT const char *ration_response_message(const ration_response *response);
+RATION_EXPORT const char *ration_response_id(const ration_response *response);
+RATION_EXPORT const char *ration_response_url(const ration_response *response);
+RATION_EXPORT void *ration_response_user(const ration_response *response);
+/* First header of that name, or NULL. */
+RATION_EXPORT const char *ration_response_header(
+	const ration_response *response, const char *name);
+/* Header number i from 0; 0, or RATION_EEMPTY past the last. */
+RATION_EXPORT int ration_response_header_at(
+	const ration_response *response, size_t i, const char **name, const char **value);
+RATION_EXPORT const void *ration_response_body(const ration_response *response, size_t *length);
+RATION_EXPORT int ration_response_truncated(const ration_response *response);
+RATION_EXPORT int ration_response_attempts(const ration_response *response);
+/* Total time spent waiting before attempts, ms. why: "limit:NAME", "retry", "queue" …; NULL: all. */
+RATION_EXPORT double ration_response_wait_ms(const ration_response *response, const char *why);
+/* The JSON object that `ration run` writes, without a newline. Made at the first call. */
+RATION_EXPORT const char *ration_response_line(const ration_response *response);
+RATION_EXPORT void ration_response_free(ration_response *response);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,65 @@
+/*
+ * Configuration: settings by path, one vocabulary for YAML files, code and the command's --set.
+ *
+ * A path names one setting: "services.notion.limits.requests.rate". Values are text as people
+ * write it ("3/s", "30s", "16MiB"). Mistakes are refused where they are made, with the place and
+ * what would be right.
+ */
+#ifndef RATION_CONFIG_H
+#define RATION_CONFIG_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <ration/error.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+typedef struct ration_config ration_config;
+
+/* An empty configuration, every setting at its default. NULL: out of memory. [1] */
+RATION_EXPORT ration_config *ration_config_new(void);
+RATION_EXPORT void ration_config_free(ration_config *config);
+
+/* Reads a YAML file and adds its settings. All or nothing. Blocks on the file. [1]
+ * 0, RATION_ENOFILE, RATION_ECONFIG, RATION_ENOMEM. */
+RATION_EXPORT int ration_config_load(ration_config *config, const char *path, ration_error **err);
+/* The same from memory; name stands for the file in error messages. [1] */
+RATION_EXPORT int ration_config_load_text(
+	ration_config *config, const char *text, const char *name, ration_error **err);
+/* Sets one setting; wins over what was set before. [1] 0, RATION_ECONFIG, RATION_ENOMEM. */
+RATION_EXPORT int ration_config_set(
+	ration_config *config, const char *path, const char *value, ration_error **err);
+/* The text that was set, else the default's, else NULL. Borrowed until the next change. [1] */
+RATION_EXPORT const char *ration_config_get(const ration_config *config, const char *path);
+/* Every effective setting, defaults included, as YAML. Caller frees with ration_free. [1]
+ * 0, RATION_ECONFIG when settings contradict each other, RATION_ENOMEM. */
+RATION_EXPORT int ration_config_dump(const ration_config *config, char **text, ration_error **err);
+
+/*
+ * Hooks. They are copied when a client or guard is opened; they may be called from any thread of
+ * the library and must not block.
+ */
+
+enum ration_clock {
+	RATION_CLOCK_STEADY, /* never steps; counts on while the machine sleeps */
+	RATION_CLOCK_WALL,   /* since 1970-01-01 UTC; may step */
+};
+/* Nanoseconds of the clock asked for. A store made with an injected clock refuses members without
+ * one, and the other way round, since both would count different times. */
+typedef int64_t (*ration_clock_fn)(void *arg, enum ration_clock which);
+RATION_EXPORT void ration_config_set_clock(ration_config *config, ration_clock_fn fn, void *arg);
+/* 64 random bits; replaces the library's own generator, for jitter and ids. */
+typedef uint64_t (*ration_random_fn)(void *arg);
+RATION_EXPORT void ration_config_set_random(ration_config *config, ration_random_fn fn, void *arg);
+
+enum ration_log_level { RATION_LOG_ERROR, RATION_LOG_WARNING, RATION_LOG_INFO, RATION_LOG_DEBUG };
+/* One event in words; text is borrowed for the call. Never called inside a store transaction. */
+typedef void (*ration_log_fn)(void *arg, enum ration_log_level level, const char *text);
+RATION_EXPORT void ration_config_on_log(ration_config *config, ration_log_fn fn, void *arg);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,45 @@
+/*
+ * A request while it is built (the public ration_request), and packed: one block of memory with
+ * everything a job needs, as small as it can be, because a hundred thousand of them may be queued.
+ */
+#ifndef HTTP_REQUEST_H
+#define HTTP_REQUEST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <ration/client.h>
+#include "base/pair.h"
+#include "http/service.h"
+
+/* What the builder holds that the pool asks for. Borrowed until the request changes. */
+struct ration__request_view {
+	const char *service;
+	int error; /* first mistake made while building; 0 none */
+	int priority;
+	int64_t deadline_ms; /* -1 none */
+	void *user;
+	size_t key_count;
+	const struct ration__pair *keys; /* sorted by name */
+	size_t cost_count;
+	const struct ration__cost *costs;
+	size_t option_count; /* ration_request_set_option, in order */
+	const struct ration__pair *options;
+};
+void ration__request_view(const ration_request *request, struct ration__request_view *view);
+
+/* The packed form: a header followed by its strings in the same block. */
+struct ration__call; /* http/call.h is private to the layer */
+
+/* Size of the block; checks target against base: joined with exactly one slash, or an absolute URL
+ * of the same origin. 0 on success, RATION_EURL and its kin otherwise. */
+int ration__call_measure(
+	const ration_request *request, const struct ration__service_conf *service, size_t *size);
+/* Writes it to at (aligned to 8, measured size). */
+void ration__call_pack(const ration_request *request, const struct ration__service_conf *service,
+	struct ration__call *at);
+/* A safe method, or the caller gave an idempotency key. */
+bool ration__call_repeatable(const struct ration__call *call);
+/* Size of a packed call. */
+size_t ration__call_size(const struct ration__call *call);
+
+#endif

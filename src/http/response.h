@@ -1,0 +1,43 @@
+/* A response while the pool makes it; afterwards it is immutable (the public ration_response). */
+#ifndef HTTP_RESPONSE_H
+#define HTTP_RESPONSE_H
+
+#include "http/multi.h"
+
+#define RATION__WAITS_MAX 8
+
+/* One line of "attempts" in the result. Kept by the job between attempts, so small. */
+struct ration__attempt_note {
+	int16_t code_or_status; /* > 0 a status, < 0 RATION_E* */
+	uint16_t reserved;
+	uint32_t elapsed_us; /* saturating */
+};
+
+/* Where the time before attempts went. name: "limit:NAME", "concurrency", "retry", "queue" … */
+struct ration__wait_note {
+	char name[56];
+	int64_t ns;
+};
+
+struct ration__response_parts {
+	const struct ration__call *call;    /* copied from: id, url, meta, line */
+	const struct ration__service_conf *service;
+	int code;                           /* 0, a denial, RATION_E* */
+	const char *message;                /* copied */
+	struct ration__attempt *last;       /* taken over; NULL: nothing was sent */
+	const struct ration__attempt_note *notes;
+	uint32_t note_count;                /* kept; attempts may be more */
+	uint32_t attempts;
+	const struct ration__wait_note *waits;
+	uint32_t wait_count;
+	const char *mode;                   /* "exact"; else how limits were decided */
+	void *user;
+};
+/* NULL: out of memory (last is still taken over). */
+ration_response *ration__response_new(const struct ration__response_parts *parts);
+/* "ok", "failed", "unknown", "skipped" for a code. */
+const char *ration__outcome_name(int code);
+/* An intrusive link for completion queues, NULL in a response that left them. */
+ration_response **ration__response_link(ration_response *response);
+
+#endif

@@ -1,0 +1,42 @@
+/*
+ * A service's HTTP side: where it is and how calls to it are made. This process's own; what the
+ * fleet shares is in guard/rules.h. Immutable once built; copied for a request that overrides some
+ * of it.
+ */
+#ifndef HTTP_SERVICE_H
+#define HTTP_SERVICE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "policy/retry.h"
+
+#define RATION__ACCEPT_CODES_MAX 16
+
+struct ration__timeouts {
+	int64_t connect_ns, read_ns, write_ns, attempt_ns; /* > 0 */
+	int64_t total_ns;                                  /* of a job without a deadline; -1 none */
+	int64_t wait_ns; /* for tokens and permits; -1 for ever */
+};
+
+struct ration__header {
+	const char *name, *value; /* checked: no control characters */
+};
+
+struct ration__service_conf {
+	const char *name;
+	const char *base; /* scheme://host[:port][/path], no trailing slash; NULL: not HTTP */
+	struct ration__timeouts timeouts;
+	struct ration__retry_conf retry;
+	uint64_t body_max, headers_max; /* bytes */
+	uint8_t accept_class[6];        /* [2]: all of 2xx is accepted */
+	uint16_t accept_code[RATION__ACCEPT_CODES_MAX];
+	uint32_t accept_codes;
+	uint32_t connections_idle; /* kept per worker, all services */
+	int64_t connection_age_ns; /* idle ones older than this are not used again */
+	const struct ration__header *headers; /* on every request */
+	size_t header_count;
+	void *memory; /* owns the strings above; freed by ration__service_conf_fini (config) */
+};
+
+#endif

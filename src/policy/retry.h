@@ -1,0 +1,85 @@
+/*
+ * Whether and when to try again: classes of outcomes, backoff with jitter.
+ * Contradictions between the sources are resolved in doc/DECISIONS.md (X1 .. X22).
+ */
+#ifndef POLICY_RETRY_H
+#define POLICY_RETRY_H
+
+#include <stdbool.h>
+#include "policy/verdict.h"
+
+enum ration__backoff_kind { RATION__BACKOFF_CONSTANT, RATION__BACKOFF_EXPONENTIAL };
+enum ration__jitter { RATION__JITTER_NONE, RATION__JITTER_FULL, RATION__JITTER_EQUAL };
+
+struct ration__backoff_conf {
+	enum ration__backoff_kind kind;
+	enum ration__jitter jitter;
+	int64_t first_ns, max_ns;
+	double factor; /* >= 1 */
+};
+
+/* Delay before retry number `retry` (from 1). random: 64 uniform bits. floor_ns: what the server
+ * asked for (Retry-After), 0 none. Order: base * factor^(retry-1), jitter, cap, floor. */
+int64_t ration__backoff_delay(const struct ration__backoff_conf *conf, uint32_t retry,
+	uint64_t random, int64_t floor_ns);
+
+/* What an attempt came to, before policy: the HTTP layer reduces libcurl's codes to these. */
+enum ration__end {
+	RATION__END_ANSWERED,  /* a complete response; the status tells */
+	RATION__END_NOT_SENT,  /* provably nothing reached the server: any method may be repeated */
+	RATION__END_AMBIGUOUS, /* sent, unanswered: only what is safe to repeat */
+	RATION__END_PERMANENT, /* cannot succeed as it is */
+	RATION__END_LOCAL,     /* this host's fault: says nothing about the server */
+	RATION__END_CANCELLED,
+};
+
+/* What may be repeated when the server may have acted on it: what is repeatable by method or key,
+ * everything, nothing. A request that was provably not sent, or was answered with 429, was not acted
+ * on and is repeated in any case. */
+enum ration__methods { RATION__METHODS_SAFE, RATION__METHODS_ALL, RATION__METHODS_NONE };
+
+struct ration__retry_conf {
+	uint32_t attempts;           /* sends in all, >= 1 */
+	uint32_t throttled_attempts; /* answered 429 and the like, counted apart, >= 1 */
+	enum ration__methods methods;
+	struct ration__backoff_conf backoff;  /* failures */
+	struct ration__backoff_conf throttle; /* 429 */
+	int64_t retry_after_max_ns;
+};
+
+struct ration__attempt_end {
+	enum ration__end end;
+	bool timed_out; /* with NOT_SENT or AMBIGUOUS */
+	int status;     /* with ANSWERED */
+	int64_t retry_after_ns; /* 0: none */
+};
+
+/* Breaker's and limits' view (X11): transport, timeout, 408, 5xx fail; 429 is throttled; a 4xx is a
+ * success (it shows life); what is permanent (the request's own fault), local faults and
+ * cancellation are ignored. */
+enum ration__outcome ration__outcome_of(const struct ration__attempt_end *end);
+
+/* What the job has used so far and what it is. */
+struct ration__retry_state {
+	uint32_t attempts;  /* sends so far, this one included */
+	uint32_t throttled; /* of these, answered throttled */
+	bool repeatable;    /* safe method, or the caller gave an idempotency key */
+};
+
+enum ration__retry_answer {
+	RATION__RETRY_AGAIN,     /* after *delay_ns */
+	RATION__RETRY_ACCEPT,    /* a success, nothing to retry */
+	RATION__RETRY_REFUSED,   /* failed, of a kind that is not retried */
+	RATION__RETRY_EXHAUSTED, /* would be retried, but attempts are used up */
+	RATION__RETRY_UNKNOWN,   /* sent, unanswered, not safe to repeat */
+};
+/* 429 has its own counter, delay and bound (X19); 408, 5xx, transport and local faults are
+ * transient; 2xx is accepted, and what else a service accepts is not asked about here. The server's
+ * Retry-After, up to retry_after_max, is the floor of any delay. *delay_ns is set on AGAIN only. */
+enum ration__retry_answer ration__retry_decide(const struct ration__retry_conf *conf,
+	const struct ration__retry_state *state, const struct ration__attempt_end *end,
+	uint64_t random, int64_t *delay_ns);
+/* GET, HEAD, OPTIONS, TRACE by RFC 9110 9.2.1; methods are case-sensitive. */
+bool ration__method_is_safe(const char *method);
+
+#endif
