@@ -1,0 +1,217 @@
+/*
+ * Definitions: whose rules are in force. They live in the store, so that a process that opens a
+ * service with other numbers changes them for all at once, and nobody counts by other rules.
+ *
+ *     D service -> { rest (never), version, who, rules }
+ *
+ * A shared word counts the changes; whoever sees another number than its own reads its definitions
+ * again, inside the transaction that it is in. Under engine.mutex.
+ */
+#include "guard/engine.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+#include "base/units.h"
+
+struct definition {
+	int64_t rest_at_ns; /* never */
+	uint64_t version;   /* counts up at each replacement */
+	char who[64];       /* for people */
+	struct ration__rules rules;
+};
+
+/* What the fleet shares; wait_* and required_keys are each process's own. */
+static bool same_rules(const struct ration__rules *a, const struct ration__rules *b)
+{
+	return a->version == b->version && a->limit_count == b->limit_count &&
+		a->revision == b->revision &&
+		memcmp(a->limits, b->limits, sizeof(a->limits[0]) * a->limit_count) == 0 &&
+		memcmp(&a->breaker, &b->breaker, sizeof(a->breaker)) == 0 &&
+		memcmp(&a->concurrency, &b->concurrency, sizeof(a->concurrency)) == 0;
+}
+
+static void keep_own(struct ration__rules *rules, const struct ration__rules *own)
+{
+	rules->wait_breaker = own->wait_breaker;
+	rules->wait_quota = own->wait_quota;
+	memcpy(rules->required_keys, own->required_keys, sizeof(rules->required_keys));
+}
+
+static int read_definition(
+	const struct ration__guard *guard, struct ration__txn *txn, const struct definition **out)
+{
+	const void *value;
+	size_t length;
+	int rc = ration__txn_get(txn, guard->definition_key, guard->definition_length,
+		RATION__LAYOUT(RATION__RECORD_DEFINITION), &value, &length);
+
+	if (rc < 0)
+		return rc;
+	if (length != sizeof(struct definition))
+		return RATION_EEMPTY;
+	*out = value;
+	return (*out)->rules.version == RATION__RULES_VERSION &&
+			(*out)->rules.limit_count <= RATION__LIMITS_MAX ?
+		0 :
+		RATION_EEMPTY;
+}
+
+static void limit_words(char *out, size_t size, const struct ration__limit *limit)
+{
+	char number[32], duration[32];
+
+	if (limit->kind == RATION__LIMIT_BUCKET) {
+		struct ration__rate rate = {limit->bucket.rate, RATION__NS_PER_S};
+
+		ration__format_rate(number, sizeof(number), &rate);
+		ration__format_number(duration, sizeof(duration), limit->bucket.burst);
+		snprintf(out, size, "%s: %s burst %s", limit->name, number, duration);
+		return;
+	}
+	ration__format_number(
+		number, sizeof(number), (double)limit->window.max / RATION__MICRO);
+	ration__format_duration(duration, sizeof(duration), limit->window.window_ns);
+	snprintf(out, size, "%s: %s/%s", limit->name, number, duration);
+}
+
+/* The first difference, in words, for the log. */
+static void describe_change(
+	char *out, size_t size, const struct ration__rules *old, const struct ration__rules *new)
+{
+	char before[192] = "none", after[192] = "none";
+
+	for (uint32_t i = 0; i < RATION__LIMITS_MAX; i++) {
+		bool in_old = i < old->limit_count, in_new = i < new->limit_count;
+
+		if (!in_old && !in_new)
+			break;
+		if (in_old && in_new &&
+			memcmp(&old->limits[i], &new->limits[i], sizeof(old->limits[i])) == 0)
+			continue;
+		if (in_old)
+			limit_words(before, sizeof(before), &old->limits[i]);
+		if (in_new)
+			limit_words(after, sizeof(after), &new->limits[i]);
+		snprintf(out, size, "%s -> %s", before, after);
+		return;
+	}
+	if (old->concurrency.max != new->concurrency.max)
+		snprintf(out, size, "concurrency: %u -> %u", old->concurrency.max,
+			new->concurrency.max);
+	else if (memcmp(&old->breaker, &new->breaker, sizeof(old->breaker)) != 0)
+		snprintf(out, size, "breaker: %u failures, %.3g s -> %u failures, %.3g s",
+			old->breaker.trip_after, (double)old->breaker.open_ns / 1e9,
+			new->breaker.trip_after, (double)new->breaker.open_ns / 1e9);
+	else
+		snprintf(out, size, "revision %llu -> %llu", (unsigned long long)old->revision,
+			(unsigned long long)new->revision);
+}
+
+static void take_over(struct ration__guard *guard, const struct definition *definition)
+{
+	if (!same_rules(&guard->rules, &definition->rules)) {
+		guard->rules = definition->rules;
+		keep_own(&guard->rules, &guard->own);
+		atomic_fetch_add(&guard->serial, 1);
+		guard->changed = true;
+		memcpy(guard->changed_by, definition->who, sizeof(guard->changed_by));
+		guard->changed_by[sizeof(guard->changed_by) - 1] = 0;
+	}
+	guard->definition_version = definition->version;
+}
+
+int ration__definition_put(struct ration__guard *guard, struct ration__txn *txn, char *diff, size_t size)
+{
+	struct definition *next = guard->engine->definition;
+	const struct definition *current = NULL;
+	int rc = read_definition(guard, txn, &current);
+
+	if (rc < 0 && rc != RATION_EEMPTY)
+		return rc;
+	if (rc == 0 && same_rules(&current->rules, &guard->own)) {
+		guard->definition_version = current->version;
+		return 0;
+	}
+	if (rc == 0 && guard->own.revision < current->rules.revision) {
+		if (diff)
+			snprintf(diff, size, "follows revision %llu of %s",
+				(unsigned long long)current->rules.revision, current->who);
+		take_over(guard, current);
+		return 0;
+	}
+	memset(next, 0, sizeof(*next));
+	next->rest_at_ns = RATION__NEVER;
+	next->version = rc == 0 ? current->version + 1 : 1;
+	next->rules = guard->own;
+	snprintf(next->who, sizeof(next->who), "%.40s[%ld]", program_invocation_short_name,
+		(long)getpid());
+	if (rc == 0 && diff) {
+		int used = snprintf(diff, size, "replaces the definition of %s: ", current->who);
+
+		if (used > 0 && (size_t)used < size)
+			describe_change(diff + used, size - (size_t)used, &current->rules,
+				&guard->own);
+	}
+	guard->definition_version = next->version;
+	if (rc == 0)
+		atomic_fetch_add(
+			ration__store_word(guard->engine->store, RATION__WORD_RULES), 1);
+	return ration__txn_put(txn, guard->definition_key, guard->definition_length,
+		RATION__LAYOUT(RATION__RECORD_DEFINITION), next, sizeof(*next));
+}
+
+int ration__definition_follow(struct ration__engine *engine, struct ration__txn *txn)
+{
+	uint64_t now = atomic_load_explicit(
+		ration__store_word(engine->store, RATION__WORD_RULES), memory_order_acquire);
+
+	if (now == engine->rules_seen)
+		return 0;
+	for (struct ration__guard *guard = engine->guards; guard; guard = guard->next) {
+		const struct definition *current;
+		int rc = read_definition(guard, txn, &current);
+
+		if (rc == RATION_EEMPTY)
+			continue; /* hot/ was lost a moment ago; what we have is as good */
+		if (rc < 0)
+			return rc;
+		if (current->version != guard->definition_version)
+			take_over(guard, current);
+	}
+	engine->rules_seen = now;
+	return 0;
+}
+
+/* One that was changed, taken note of. */
+static bool next_change(
+	struct ration__engine *engine, char service[RATION__NAME_MAX], char who[64])
+{
+	struct ration__guard *guard;
+
+	pthread_mutex_lock(&engine->mutex);
+	for (guard = engine->guards; guard && !guard->changed; guard = guard->next)
+		;
+	if (guard) {
+		guard->changed = false;
+		memcpy(service, guard->rules.service, RATION__NAME_MAX);
+		memcpy(who, guard->changed_by, 64);
+	}
+	pthread_mutex_unlock(&engine->mutex);
+	return guard != NULL;
+}
+
+void ration__definition_report(struct ration__engine *engine)
+{
+	char service[RATION__NAME_MAX], who[64];
+
+	while (next_change(engine, service, who))
+		ration__engine_log(engine, RATION_LOG_WARNING,
+			"service %s: definition replaced by %s", service, who);
+}
+
+size_t ration__definition_size(void)
+{
+	return sizeof(struct definition);
+}

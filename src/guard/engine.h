@@ -1,0 +1,169 @@
+/*
+ * The engine's inside: private to src/guard.
+ *
+ * Locks, in order: registry (engine.c) > engine.list_mutex > engine.mutex > the store's hot gate.
+ * engine.mutex guards everything that decides: guards' rules, keysets' bookings, grants, the
+ * working set; it is held from before the gate is taken until after the commit, so that one
+ * process asks for the gate once at a time. list_mutex guards the subscribers and the thread.
+ */
+#ifndef GUARD_ENGINE_H
+#define GUARD_ENGINE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <sys/types.h>
+#include "guard/guard.h"
+#include "base/util.h"
+#include "guard/workset.h"
+
+#define RATION__BOOKED_HEADS 256
+#define RATION__LEDGER_QUEUE 64
+#define RATION__WORD_RULES 0 /* shared word: raised when a definition is replaced */
+/* A waiter that nobody wakes asks again after this: the wake-up is a hint that may be lost. */
+#define RATION__FALLBACK_NS INT64_C(50000000)
+
+/* One record of a keyset. */
+struct ration__cell {
+	uint64_t hash;
+	struct ration__cell *next, **link; /* in engine.booked while a booking holds its tokens */
+	int64_t start_ns;                  /* of that booking */
+	double booked;                     /* tokens */
+	uint32_t offset;                   /* of the key in the keyset's bytes */
+	uint16_t length;
+};
+
+/* Immutable but for the booking and what is counted. */
+struct ration__keyset {
+	atomic_uint refs;
+	struct ration__guard *guard;
+	uint64_t serial; /* of the rules it was made for */
+	bool booked;     /* holds a booking that starts at start_ns */
+	bool waits;      /* asked for a permit and was told to wait */
+	int64_t start_ns;
+	uint32_t limit_count;
+	const struct ration__cell *breaker, *concurrency; /* NULL: the service has none */
+	uint8_t *bytes;
+	struct ration__cell cells[]; /* limits in the rules' order, then breaker, concurrency */
+};
+
+struct ration__guard {
+	struct ration__engine *engine;
+	struct ration__guard *next;
+	struct ration__rules rules;
+	struct ration__rules own; /* as this process gave them */
+	atomic_ulong serial;      /* raised with each change of rules */
+	uint8_t definition_key[RATION__KEY_MAX];
+	size_t definition_length;
+	uint64_t definition_version; /* of the definition in the store that rules follow */
+	bool changed;                /* rules were replaced by somebody: say so after the transaction */
+	char changed_by[64];
+};
+
+/* What the ledger has to be asked for one quota; filled inside a transaction, done outside. */
+struct ration__ledger_request {
+	uint64_t hash;
+	uint16_t key_length;
+	uint8_t key[RATION__KEY_MAX];
+	struct ration__window_conf conf;
+	int64_t amount;         /* to reserve ahead; 0: only read */
+	int64_t wall_ns;
+	bool absent;            /* hot/ has no record */
+	struct ration__quota snapshot; /* the record as it was */
+};
+
+struct ration__engine {
+	struct ration__engine *next; /* registry */
+	dev_t dev;
+	ino_t ino;
+	unsigned refs;
+	struct ration__store *store;
+	struct ration__clock clock;
+	ration_log_fn log;
+	void *log_arg;
+
+	pthread_mutex_t mutex;
+	struct ration__guard *guards;
+	struct ration__grant *grants;
+	uint64_t next_seq;
+	uint64_t rules_seen; /* the shared word's value that every guard follows */
+	struct ration__cell *booked[RATION__BOOKED_HEADS];
+	struct ration__workset set;
+	struct ration__workset spare; /* for records that are changed one by one */
+	void *burial;                 /* permit.c's scratch */
+	void *definition;             /* definition.c's */
+
+	/* the ledger's queue, under mutex */
+	struct ration__ledger_request *ledger; /* RATION__LEDGER_QUEUE of them */
+	size_t ledger_count;
+	bool ledger_busy; /* a thread is working on them */
+	pthread_cond_t ledger_done;
+
+	pthread_mutex_t list_mutex;
+	struct ration__waker *wakers;
+	pthread_t thread;
+	bool thread_runs;
+	int kick_fd;
+	atomic_bool stop;
+	atomic_bool notify; /* kicked: call the wakers */
+};
+
+static inline const uint8_t *ration__cell_key(
+	const struct ration__keyset *keyset, const struct ration__cell *cell)
+{
+	return keyset->bytes + cell->offset;
+}
+
+/* engine.c */
+void ration__engine_log(struct ration__engine *engine, enum ration_log_level level, const char *format,
+	...) __attribute__((format(printf, 3, 4)));
+void ration__engine_notify(struct ration__engine *engine); /* lets the thread call the wakers */
+void ration__engine_kick(struct ration__engine *engine);   /* there is work in the ledger's queue */
+
+/* permit.c: under mutex, inside a transaction */
+int ration__permit_write(struct ration__engine *engine, struct ration__txn *txn,
+	const struct ration__keyset *keyset, struct ration__grant *grant);
+int ration__permit_bury(void *engine, struct ration__txn *txn, uint16_t slot, uint32_t generation);
+int ration__permit_reassert(void *engine, struct ration__txn *txn);
+int ration__settle_one(
+	struct ration__engine *engine, struct ration__txn *txn, struct ration__settle *settle);
+size_t ration__burial_size(void);
+void ration__permit_reclaim(struct ration__engine *engine, struct ration__txn *txn,
+	struct ration__record *record, const struct ration__concurrency_conf *conf);
+
+/* decide.c: under mutex, inside a transaction. 0 or a store error */
+int ration__decide(struct ration__engine *engine, struct ration__txn *txn, struct ration__ask *ask);
+double ration__cost_of(
+	const struct ration__limit *limit, const struct ration__cost *costs, size_t cost_count);
+
+/* keyset.c: under mutex */
+void ration__keyset_unref_locked(struct ration__keyset *keyset);
+
+/* booking.c: under mutex */
+void ration__booking_hold(struct ration__keyset *keyset, uint32_t limit, double cost, int64_t start_ns);
+/* Forgets it (the tokens are used). */
+void ration__booking_drop(struct ration__keyset *keyset);
+/* Gives its tokens back, inside a transaction. 0 or a store error */
+int ration__booking_refund(struct ration__keyset *keyset, struct ration__txn *txn);
+/* When a booking of another keyset of this process holds that record's tokens: its start, else 0. */
+int64_t ration__booking_of_other(
+	const struct ration__keyset *keyset, const struct ration__cell *cell);
+
+/* definition.c: under mutex, inside a transaction */
+size_t ration__definition_size(void);
+int ration__definition_put(struct ration__guard *guard, struct ration__txn *txn, char *diff, size_t size);
+int ration__definition_follow(struct ration__engine *engine, struct ration__txn *txn);
+/* under no lock: tells the log what follow changed */
+void ration__definition_report(struct ration__engine *engine);
+
+/* quota.c */
+/* Is the amount covered by the ledger? When not (or soon not), a request is queued. true: it may be
+ * used now. Under mutex, inside a transaction. */
+bool ration__quota_covered(struct ration__engine *engine, struct ration__txn *txn,
+	struct ration__record *record, const struct ration__limit *limit, int64_t amount);
+void ration__quota_touch(struct ration__txn *txn, struct ration__quota *quota); /* rest time */
+/* Works the ledger's queue off; blocks on the disk. Under no lock. false: nothing was queued. */
+bool ration__ledger_work(struct ration__engine *engine);
+/* A quota's durable count back to nothing. */
+int ration__ledger_reset(struct ration__engine *engine, const uint8_t *key, size_t key_length);
+
+#endif

@@ -1,0 +1,308 @@
+/* Guards: opening a service's definition, and one transaction for a batch. See guard.h. */
+#include "guard/engine.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+/* Members to wake after one transaction, at most: what is left is dealt in the next. */
+#define WAKE_MAX 64
+
+struct ration__engine *ration__guard_engine(const struct ration__guard *guard)
+{
+	return guard->engine;
+}
+
+const char *ration__guard_service(const struct ration__guard *guard)
+{
+	return guard->own.service;
+}
+
+void ration__guard_rules(const struct ration__guard *guard, struct ration__rules *rules)
+{
+	pthread_mutex_lock(&guard->engine->mutex);
+	*rules = guard->rules;
+	pthread_mutex_unlock(&guard->engine->mutex);
+}
+
+static void unlink_guard(struct ration__guard *guard)
+{
+	struct ration__guard **link = &guard->engine->guards;
+
+	while (*link && *link != guard)
+		link = &(*link)->next;
+	if (*link)
+		*link = guard->next;
+}
+
+/* Puts the definition into the store, or follows the one that is there. */
+static int define(struct ration__guard *guard, char *diff, size_t size)
+{
+	struct ration__engine *engine = guard->engine;
+	struct ration__txn *txn;
+	int rc;
+
+	pthread_mutex_lock(&engine->mutex);
+	rc = ration__store_begin(engine->store, -1, &txn);
+	if (rc < 0)
+		goto unlock;
+	rc = ration__definition_put(guard, txn, diff, size);
+	if (rc == 0) {
+		/* other guards of this process on the same service follow too */
+		guard->next = engine->guards;
+		engine->guards = guard;
+		rc = ration__definition_follow(engine, txn);
+	}
+	if (rc == 0)
+		rc = ration__store_commit(txn);
+	else
+		ration__store_abort(txn);
+	if (rc < 0)
+		unlink_guard(guard);
+unlock:
+	pthread_mutex_unlock(&engine->mutex);
+	return rc;
+}
+
+int ration__guard_open(struct ration__engine *engine, const struct ration__rules *rules,
+	struct ration__guard **out, ration_error **err)
+{
+	struct ration__guard *guard = calloc(1, sizeof(*guard));
+	char diff[512] = "";
+	int rc;
+
+	if (!guard)
+		return ration__error_set(err, RATION_ENOMEM, "out of memory");
+	guard->engine = engine;
+	guard->rules = guard->own = *rules;
+	guard->rules.version = guard->own.version = RATION__RULES_VERSION;
+	atomic_init(&guard->serial, 1);
+	guard->definition_length = ration__key_build(guard->definition_key,
+		RATION__RECORD_DEFINITION, rules->service, NULL, NULL, 0);
+	rc = define(guard, diff, sizeof(diff));
+	if (rc < 0) {
+		free(guard);
+		return ration__error_set(err, rc, "service %s: cannot register its definition: %s",
+			rules->service, ration_strerror(rc));
+	}
+	if (diff[0])
+		ration__engine_log(engine, RATION_LOG_WARNING, "service %s: %s", rules->service,
+			diff);
+	*out = guard;
+	return 0;
+}
+
+void ration__guard_close(struct ration__guard *guard)
+{
+	if (!guard)
+		return;
+	pthread_mutex_lock(&guard->engine->mutex);
+	unlink_guard(guard);
+	pthread_mutex_unlock(&guard->engine->mutex);
+	free(guard);
+}
+
+/* ---- one transaction ---- */
+
+static int64_t monotonic_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * RATION__NS_PER_S + ts.tv_nsec;
+}
+
+/* The process asks for the gate once at a time; its own threads wait here, as long as they would
+ * wait for the gate. */
+static int lock_engine(struct ration__engine *engine, int64_t wait_ns)
+{
+	struct timespec until;
+	int64_t at_ns;
+
+	if (pthread_mutex_trylock(&engine->mutex) == 0)
+		return 0;
+	if (wait_ns == 0)
+		return RATION_EAGAIN;
+	if (wait_ns < 0)
+		return pthread_mutex_lock(&engine->mutex) == 0 ? 0 : RATION_ESYSTEM;
+	at_ns = monotonic_ns() + wait_ns;
+	until.tv_sec = at_ns / RATION__NS_PER_S;
+	until.tv_nsec = at_ns % RATION__NS_PER_S;
+	return pthread_mutex_clocklock(&engine->mutex, CLOCK_MONOTONIC, &until) == 0 ?
+		0 :
+		RATION_EAGAIN;
+}
+
+static int decide_batch(
+	struct ration__engine *engine, struct ration__txn *txn, struct ration__batch *batch)
+{
+	int rc = ration__definition_follow(engine, txn);
+
+	for (size_t i = 0; rc == 0 && i < batch->settle_count; i++) {
+		rc = ration__settle_one(engine, txn, &batch->settles[i]);
+		if (rc == RATION_EAGAIN)
+			batch->settle_count = i; /* the working set is full: the rest comes later */
+	}
+	if (rc == RATION_EAGAIN)
+		rc = 0;
+	for (size_t i = 0; rc == 0 && i < batch->ask_count; i++)
+		rc = ration__decide(engine, txn, &batch->asks[i]);
+	return rc;
+}
+
+/* Sets free permits aside for members that wait, and lists whom to wake. */
+static size_t deal_turns(struct ration__engine *engine, struct ration__txn *txn, uint16_t *wake)
+{
+	size_t count = 0;
+
+	for (uint32_t i = 0; i < engine->set.count && count < WAKE_MAX; i++) {
+		struct ration__record *record = &engine->set.records[i];
+
+		if (record->type != RATION__RECORD_CONCURRENCY || !(record->dirty || record->dealt) ||
+			!record->concurrency_conf)
+			continue;
+		count += ration__concurrency_deal(record->concurrency_conf, record->concurrency,
+			txn->now_ns, wake + count, WAKE_MAX - count);
+		record->dirty = true;
+	}
+	return count;
+}
+
+/* The transaction is committed: what it decided becomes true in this process. */
+static void take_effect(struct ration__engine *engine, struct ration__batch *batch)
+{
+	for (size_t i = 0; i < batch->settle_count; i++) {
+		struct ration__grant *grant = batch->settles[i].grant;
+
+		if (!grant->seq)
+			continue;
+		*grant->link = grant->next;
+		if (grant->next)
+			grant->next->link = grant->link;
+		ration__keyset_unref_locked(grant->keyset);
+		memset(grant, 0, sizeof(*grant));
+	}
+	for (size_t i = 0; i < batch->ask_count; i++) {
+		struct ration__ask *ask = &batch->asks[i];
+
+		if (ask->decision != RATION__ADMITTED || ask->peek)
+			continue;
+		ask->grant->keyset = ask->keyset;
+		atomic_fetch_add_explicit(&ask->keyset->refs, 1, memory_order_relaxed);
+		ask->grant->next = engine->grants;
+		ask->grant->link = &engine->grants;
+		if (engine->grants)
+			engine->grants->link = &ask->grant->next;
+		engine->grants = ask->grant;
+	}
+}
+
+/* Nothing happened: grants that were written are not held. */
+static void undo(struct ration__batch *batch)
+{
+	for (size_t i = 0; i < batch->ask_count; i++)
+		if (!batch->asks[i].peek && batch->asks[i].grant)
+			memset(batch->asks[i].grant, 0, sizeof(*batch->asks[i].grant));
+}
+
+int ration__guard_transact(struct ration__engine *engine, struct ration__batch *batch, int64_t wait_ns)
+{
+	uint16_t wake[WAKE_MAX];
+	struct ration__txn *txn;
+	size_t wake_count = 0;
+	bool report = false, ledger = false;
+	int rc;
+
+	batch->woken = false;
+	if (batch->settle_count + batch->ask_count == 0)
+		return 0;
+	rc = lock_engine(engine, wait_ns);
+	if (rc < 0)
+		return rc;
+	rc = ration__store_begin(engine->store, wait_ns, &txn);
+	if (rc < 0)
+		goto unlock;
+	ration__workset_begin(&engine->set, txn);
+	rc = decide_batch(engine, txn, batch);
+	if (rc == 0)
+		wake_count = deal_turns(engine, txn, wake);
+	if (rc == 0)
+		rc = ration__workset_flush(&engine->set);
+	if (rc == 0)
+		rc = ration__store_commit(txn);
+	else
+		ration__store_abort(txn);
+	engine->set.txn = NULL;
+	if (rc == 0)
+		take_effect(engine, batch);
+	else
+		undo(batch);
+	ledger = engine->ledger_count > 0;
+	for (struct ration__guard *guard = engine->guards; guard; guard = guard->next)
+		report |= guard->changed;
+unlock:
+	pthread_mutex_unlock(&engine->mutex);
+	if (report) {
+		ration__definition_report(engine);
+		ration__engine_notify(engine); /* what waited under the old rules asks again */
+	}
+	for (size_t i = 0; i < wake_count && rc == 0; i++) {
+		if (wake[i] == ration__store_slot(engine->store)) {
+			batch->woken = true;
+			ration__engine_notify(engine);
+		} else
+			ration__store_wake(engine->store, wake[i]);
+	}
+	if (ledger)
+		ration__engine_kick(engine);
+	return rc;
+}
+
+void ration__guard_leave(struct ration__keyset *keyset)
+{
+	struct ration__engine *engine = keyset->guard->engine;
+	struct ration__txn *txn;
+	uint16_t wake[WAKE_MAX];
+	size_t wake_count = 0;
+	int rc;
+
+	if (!keyset->booked && !keyset->waits)
+		return;
+	pthread_mutex_lock(&engine->mutex);
+	rc = ration__store_begin(engine->store, RATION__NS_PER_MS, &txn);
+	if (rc < 0) {
+		ration__booking_drop(keyset);
+		goto unlock;
+	}
+	ration__workset_begin(&engine->set, txn);
+	rc = ration__booking_refund(keyset, txn);
+	if (rc == 0 && keyset->waits && keyset->serial == keyset->guard->serial) {
+		const struct ration__cell *cell = keyset->concurrency;
+		struct ration__record *record;
+
+		rc = ration__workset_get(&engine->set, cell->hash, ration__cell_key(keyset, cell),
+			cell->length, &record);
+		if (rc == 0 && record) {
+			record->concurrency_conf = &keyset->guard->rules.concurrency;
+			ration__concurrency_wait(record->concurrency_conf, record->concurrency,
+				txn->now_ns, txn->slot, false);
+			record->dirty = record->dealt = true;
+			wake_count = deal_turns(engine, txn, wake);
+		}
+	}
+	keyset->waits = false;
+	if (rc == 0)
+		rc = ration__workset_flush(&engine->set);
+	if (rc == 0)
+		ration__store_commit(txn);
+	else
+		ration__store_abort(txn);
+	engine->set.txn = NULL;
+unlock:
+	pthread_mutex_unlock(&engine->mutex);
+	for (size_t i = 0; i < wake_count; i++)
+		if (wake[i] == ration__store_slot(engine->store))
+			ration__engine_notify(engine);
+		else
+			ration__store_wake(engine->store, wake[i]);
+}

@@ -1,0 +1,190 @@
+/*
+ * The guard: the one decision over limits, quotas, breaker and concurrency limit, in one store
+ * transaction. All or nothing: a denial takes nothing.
+ *
+ *   engine   what this process holds of one store: the store, the open guards, the live grants, the
+ *            working set of a transaction, and a thread that waits for wake-ups and writes the
+ *            ledger. Shared by all clients and guards of the process (by device and inode).
+ *   guard    one service's rules, as the fleet has them now
+ *   keyset   the record keys of one set of key values (a lane, a permit), and its booking
+ *   grant    the right to make one attempt, until it is settled
+ *
+ * Not here: who is asked first (the pool), what to send, sleeping (but for ration__guard_wait).
+ */
+#ifndef GUARD_GUARD_H
+#define GUARD_GUARD_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include "base/error.h"
+#include "base/pair.h"
+#include "guard/rules.h"
+#include "policy/verdict.h"
+#include "store/store.h"
+
+/* ---- engine [any] ---- */
+
+struct ration__engine;
+
+struct ration__engine_options {
+	struct ration__store_options store; /* hooks are filled in by the engine */
+	ration_log_fn log;                  /* may be NULL */
+	void *log_arg;
+};
+
+/* Opens the store, or shares the engine that this process has of it (then its clock must be the
+ * same: RATION_ECLOCK). Blocks on files. */
+int ration__engine_open(
+	const struct ration__engine_options *options, struct ration__engine **engine, ration_error **err);
+void ration__engine_close(struct ration__engine *engine);
+struct ration__store *ration__engine_store(struct ration__engine *engine);
+int64_t ration__engine_now(const struct ration__engine *engine); /* STEADY */
+/* An injected clock does not move while we sleep: sleepers then poll it each millisecond. */
+bool ration__engine_clock_injected(const struct ration__engine *engine);
+
+/* fn is called, on any thread and outside transactions, when asking again is worth it
+ * before the time that was named: a permit was set aside for this process, the ledger was read,
+ * the rules changed. Must not block nor ask. The subscriber owns the memory. */
+struct ration__waker {
+	void (*fn)(void *arg);
+	void *arg;
+	struct ration__waker *next, **link;
+};
+void ration__engine_subscribe(struct ration__engine *engine, struct ration__waker *waker);
+/* After it returned, fn is not running and will not be called. Not from within fn. */
+void ration__engine_unsubscribe(struct ration__engine *engine, struct ration__waker *waker);
+
+/* ---- guard [any] ---- */
+
+struct ration__guard;
+
+/* Makes the definition known to the fleet (see USAGE: identity, replacement, revision). */
+int ration__guard_open(struct ration__engine *engine, const struct ration__rules *rules,
+	struct ration__guard **guard, ration_error **err);
+void ration__guard_close(struct ration__guard *guard);
+struct ration__engine *ration__guard_engine(const struct ration__guard *guard);
+const char *ration__guard_service(const struct ration__guard *guard);
+/* A copy of the rules as they are now. */
+void ration__guard_rules(const struct ration__guard *guard, struct ration__rules *rules);
+
+/* ---- keyset ---- */
+
+struct ration__keyset;
+
+/* 0; RATION_EKEY: a required key is missing (its name in *missing, when not NULL); RATION_ENOMEM.
+ * A key that a limit names and that is not given is the empty key. [any] */
+int ration__keyset_new(struct ration__guard *guard, const struct ration__pair *keys, size_t key_count,
+	struct ration__keyset **keyset, const char **missing);
+/* Counted; a grant holds one reference. A booking or waiting place left in it is given back by
+ * ration__guard_leave first, else it lapses by itself within RATION__LATE_NS of its start. [any] */
+void ration__keyset_unref(struct ration__keyset *keyset);
+
+/* ---- deciding ---- */
+
+/* An admission or booking that did not start by then is void: its tokens go back. */
+#define RATION__LATE_NS INT64_C(100000000)
+/* Rules beyond the limits, in ration__ask.rule. */
+#define RATION__RULE_NONE (-1)
+#define RATION__RULE_BREAKER (-2)
+#define RATION__RULE_CONCURRENCY (-3)
+#define RATION__RULE_STORE (-4)
+
+enum ration__decision {
+	RATION__ADMITTED, /* grant is held: start now */
+	RATION__BOOKED,   /* tokens are taken; ask again at at_ns, not before */
+	RATION__DENIED,   /* not now: ask again at at_ns, or when the waker calls */
+	RATION__REFUSED,  /* terminal: impossible, or an open breaker or spent quota that is not waited
+	                     for; at_ns is when it frees, RATION__NEVER: never */
+	RATION__LATER,    /* this transaction is full: ask again in the next one, at once */
+	RATION__STALE,    /* the rules changed: make a new keyset and ask again */
+};
+
+/* Zero when not held. Stays where it is while held (the engine links it). */
+struct ration__grant {
+	struct ration__grant *next, **link; /* engine's list of live grants */
+	struct ration__keyset *keyset;      /* counted */
+	uint64_t seq;                       /* permit's sequence; 0: not held */
+	int64_t at_ns;                      /* admitted */
+	struct ration__breaker_pass pass;
+	uint8_t mode; /* enum ration__mode */
+	uint8_t permit; /* holds a concurrency permit */
+	uint8_t counted; /* tokens were taken: refund gives them back */
+};
+
+enum ration__mode { RATION__EXACT, RATION__LOCAL, RATION__OPEN_MODE };
+const char *ration__mode_name(uint8_t mode); /* "exact", "local", "open" */
+
+struct ration__ask {
+	/* in */
+	struct ration__keyset *keyset;
+	const struct ration__cost *costs; /* what the call says; estimates for the rest */
+	size_t cost_count;
+	struct ration__grant *grant; /* not held; filled on ADMITTED */
+	bool may_book;               /* false: a try, which takes a yes or nothing */
+	bool peek;                   /* decide, but take nothing */
+	/* out */
+	enum ration__decision decision;
+	int denial;    /* RATION_DENIED_*, unless admitted */
+	int rule;      /* limit's index in the rules, or RATION__RULE_* */
+	int64_t at_ns; /* STEADY; RATION__NEVER */
+};
+
+/* How an attempt ended. */
+struct ration__settle {
+	struct ration__grant *grant; /* released; zeroed. Not held: nothing happens */
+	enum ration__outcome outcome;
+	bool last;     /* the job's last attempt: the breaker counts jobs. A half-open probe is judged by
+	                  its one attempt in any case. */
+	bool unused;   /* it was never started: tokens go back too; then the ask's costs, as it said them */
+	const struct ration__cost *costs;
+	size_t cost_count;
+	bool breaker_opened, breaker_closed; /* out: events */
+};
+
+struct ration__batch {
+	struct ration__settle *settles;
+	size_t settle_count;
+	struct ration__ask *asks;
+	size_t ask_count;
+	bool woken; /* out: a permit was set aside for this process: ask again what waits for permits */
+};
+
+/* One transaction: settles, then asks in order. wait_ns: longest wait for the gate (0 just a try, -1 as
+ * long as the store answers). On an error nothing happened and the whole batch is asked again:
+ * RATION_EAGAIN (gate busy), RATION_ESTORE (cannot answer, and no fallback), RATION_EFORK. Wakes
+ * the members that got a permit set aside, after the transaction. [any] */
+int ration__guard_transact(struct ration__engine *engine, struct ration__batch *batch, int64_t wait_ns);
+
+/* This keyset waits for nothing any more: its booking is refunded, its waiting place given up.
+ * Never fails: what the store cannot take back now lapses. [any] */
+void ration__guard_leave(struct ration__keyset *keyset);
+
+/* Asks until admitted, refused or out of time; sleeps in between. timeout_ns: 0 now or never, -1 for
+ * ever. 0 admitted; a denial (then *ask says why, and nothing is left waiting); RATION_EAGAIN with
+ * ask->decision RATION__STALE: make a new keyset; other errors. [any] [B] */
+int ration__guard_acquire(struct ration__keyset *keyset, const struct ration__cost *costs,
+	size_t cost_count, struct ration__grant *grant, int64_t timeout_ns, struct ration__ask *ask);
+/* What a limit ("NAME"), or the "concurrency" limit has left. 0, RATION_EINVAL: no such limit. */
+int ration__guard_remaining(struct ration__keyset *keyset, const char *limit, double *left);
+
+/* ---- seeing and steering ---- */
+
+/* The store's state as JSON text (malloc). selector "": all, else "SERVICE". Copies at most 64 records
+ * a hold of the gate. */
+int ration__engine_inspect(
+	struct ration__engine *engine, const char *selector, char **json, ration_error **err);
+/* "SERVICE" or "SERVICE/NAME" back to its first state; permits in flight stay. */
+int ration__engine_reset(
+	struct ration__engine *engine, const char *selector, ration_error **err);
+
+/* ---- words for people ---- */
+
+/* "rate limit exceeded: queries, next in 0.8 s". now_ns STEADY. Returns what snprintf would. */
+int ration__denial_text(char *out, size_t size, const struct ration__guard *guard,
+	const struct ration__ask *ask, int64_t now_ns);
+/* "limit:requests", "quota:daily", "breaker", "concurrency", "store": the name of what is waited for.
+ */
+int ration__rule_name(char *out, size_t size, const struct ration__guard *guard, int rule);
+
+#endif
