@@ -30,7 +30,7 @@ void ration__engine_log(
 	char text[512];
 	va_list args;
 
-	if (!engine->log)
+	if (!engine->log || level > engine->log_level)
 		return;
 	va_start(args, format);
 	vsnprintf(text, sizeof(text), format, args);
@@ -195,6 +195,7 @@ static struct ration__engine *new_engine(const struct ration__engine_options *op
 	engine->clock = options->store.clock;
 	engine->log = options->log;
 	engine->log_arg = options->log_arg;
+	engine->log_level = options->log_level;
 	engine->ledger = calloc(RATION__LEDGER_QUEUE, sizeof(*engine->ledger));
 	engine->burial = malloc(ration__burial_size());
 	engine->definition = malloc(ration__definition_size());

@@ -80,6 +80,7 @@ struct ration__engine {
 	struct ration__clock clock;
 	ration_log_fn log;
 	void *log_arg;
+	enum ration_log_level log_level;
 
 	pthread_mutex_t mutex;
 	struct ration__guard *guards;

@@ -168,20 +168,31 @@ static size_t deal_turns(struct ration__engine *engine, struct ration__txn *txn,
 	return count;
 }
 
+/* Under mutex. */
+static void unlink_grant(struct ration__grant *grant)
+{
+	*grant->link = grant->next;
+	if (grant->next)
+		grant->next->link = grant->link;
+	ration__keyset_unref_locked(grant->keyset);
+	memset(grant, 0, sizeof(*grant));
+}
+
+void ration__grant_forget(struct ration__engine *engine, struct ration__grant *grant)
+{
+	if (!grant->seq)
+		return;
+	pthread_mutex_lock(&engine->mutex);
+	unlink_grant(grant);
+	pthread_mutex_unlock(&engine->mutex);
+}
+
 /* The transaction is committed: what it decided becomes true in this process. */
 static void take_effect(struct ration__engine *engine, struct ration__batch *batch)
 {
-	for (size_t i = 0; i < batch->settle_count; i++) {
-		struct ration__grant *grant = batch->settles[i].grant;
-
-		if (!grant->seq)
-			continue;
-		*grant->link = grant->next;
-		if (grant->next)
-			grant->next->link = grant->link;
-		ration__keyset_unref_locked(grant->keyset);
-		memset(grant, 0, sizeof(*grant));
-	}
+	for (size_t i = 0; i < batch->settle_count; i++)
+		if (batch->settles[i].grant->seq)
+			unlink_grant(batch->settles[i].grant);
 	for (size_t i = 0; i < batch->ask_count; i++) {
 		struct ration__ask *ask = &batch->asks[i];
 
@@ -211,6 +222,7 @@ int ration__guard_transact(struct ration__engine *engine, struct ration__batch *
 	struct ration__txn *txn;
 	size_t wake_count = 0;
 	bool report = false, ledger = false;
+	size_t queued;
 	int rc;
 
 	batch->woken = false;
@@ -219,6 +231,7 @@ int ration__guard_transact(struct ration__engine *engine, struct ration__batch *
 	rc = lock_engine(engine, wait_ns);
 	if (rc < 0)
 		return rc;
+	queued = engine->ledger_count;
 	rc = ration__store_begin(engine->store, wait_ns, &txn);
 	if (rc < 0)
 		goto unlock;
@@ -237,7 +250,7 @@ int ration__guard_transact(struct ration__engine *engine, struct ration__batch *
 		take_effect(engine, batch);
 	else
 		undo(batch);
-	ledger = engine->ledger_count > 0;
+	ledger = engine->ledger_count > queued;
 	for (struct ration__guard *guard = engine->guards; guard; guard = guard->next)
 		report |= guard->changed;
 unlock:

@@ -31,6 +31,7 @@ struct ration__engine_options {
 	struct ration__store_options store; /* hooks are filled in by the engine */
 	ration_log_fn log;                  /* may be NULL */
 	void *log_arg;
+	enum ration_log_level log_level; /* nothing below it is said */
 };
 
 /* Opens the store, or shares the engine that this process has of it (then its clock must be the
@@ -155,6 +156,11 @@ struct ration__batch {
  * RATION_EAGAIN (gate busy), RATION_ESTORE (cannot answer, and no fallback), RATION_EFORK. Wakes
  * the members that got a permit set aside, after the transaction. [any] */
 int ration__guard_transact(struct ration__engine *engine, struct ration__batch *batch, int64_t wait_ns);
+
+/* Lets go of a grant without a transaction: right when its service has neither a breaker nor a
+ * concurrency limit, so that there is nothing to settle; else what it holds stays held until this
+ * process ends. [any] */
+void ration__grant_forget(struct ration__engine *engine, struct ration__grant *grant);
 
 /* This keyset waits for nothing any more: its booking is refunded, its waiting place given up.
  * Never fails: what the store cannot take back now lapses. [any] */

@@ -23,7 +23,8 @@
  *
  * A member that let a turn lapse is passed over, and holds up nobody, until it asks again.
  *
- * Invariants after every function here:
+ * Invariants after every function here (the second one not after take, but after the deal that ends
+ * the transaction):
  *   - in_flight is the sum of held; the turns given are at most limit - in_flight, or none
  *   - while a permit is free and not set aside, each member in WAITING has a turn, or is at or above
  *     its share and one below it has a turn: nobody waits for a free permit without being called
@@ -90,7 +91,7 @@ static_assert(sizeof(struct ration__concurrency) == 32, "stored byte for byte: n
  * whatever at_ns says. */
 struct ration__verdict ration__concurrency_ask(const struct ration__concurrency_conf *conf,
 	const struct ration__concurrency *state, int64_t now_ns, uint16_t slot);
-/* After a yes. Uses up the turn if there is one; the member waits no more. One that has others
+/* After a yes. Deals nothing: ask for all that is wanted, then call ration__concurrency_deal. Uses up the turn if there is one; the member waits no more. One that has others
  * waiting besides says so again with ration__concurrency_wait. */
 void ration__concurrency_take(const struct ration__concurrency_conf *conf,
 	struct ration__concurrency *state, int64_t now_ns, uint16_t slot);

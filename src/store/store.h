@@ -36,8 +36,10 @@ struct ration__txn;
 
 struct ration__store_hooks {
 	void *arg;
-	/* Member `slot` of generation `generation` is dead: take back what it held. Called inside a
-	 * transaction; may be called twice for the same. 0, or an error that aborts it. */
+	/* Member `slot` is dead: take back what it held with this generation or an older one. Called
+	 * inside a transaction, also before ration__store_open returned (then txn->slot is no slot yet:
+	 * do not use it), and for this member itself when it closes; may be called twice for the same.
+	 * 0, or an error that aborts the transaction. */
 	int (*bury)(void *arg, struct ration__txn *txn, uint16_t slot, uint32_t generation);
 	/* hot/ was made anew, or this member was declared dead and registered again: put back what
 	 * this process holds. Called inside a transaction, before anything else in it. */
@@ -48,7 +50,9 @@ struct ration__store_hooks {
 
 struct ration__store_options {
 	const char *path;
-	const char *hot_path; /* NULL: PATH/hot, or under /dev/shm when the file system copies on write */
+	/* Absolute; NULL: PATH/hot, or under /dev/shm when the file system copies on write. Who makes
+	 * the store decides; later ones follow, with a warning. */
+	const char *hot_path;
 	const char *group;    /* NULL: private to the owner */
 	uint64_t hot_bytes;    /* 0: 64 MiB */
 	uint64_t ledger_bytes; /* 0: 64 MiB */
@@ -62,9 +66,11 @@ struct ration__store_options {
  * 0, RATION_ENOSTORE when none of them is set, RATION_ETOOBIG. */
 int ration__store_default_path(char *out, size_t size);
 
-/* Opens or makes the store and registers this process as a member. Blocks on files and, at most a
- * few seconds, for the gate. Every refusal has its own code and says what is wrong and what would
- * be right. */
+/* Opens or makes the store and registers this process as a member. Blocks on files and, until the
+ * deadline, for the gate; when a stopped peer holds that, the store opens all the same and registers
+ * at the first transaction that gets in (until then begin answers RATION_ESTORE or RATION_EAGAIN).
+ * Every refusal has its own code and says what is wrong and what would be right. RATION_EBUSY: open
+ * in this process already. */
 int ration__store_open(const struct ration__store_options *options, struct ration__store **store,
 	ration_error **err);
 /* Gives the slot back (after bury). NULL is fine. In a forked child only frees memory. */

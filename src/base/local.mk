@@ -1,0 +1,12 @@
+# src/base: what every layer needs; includes nothing above itself.
+src_libcore_la_SOURCES += \
+	src/base/buffer.c src/base/buffer.h \
+	src/base/clock.c src/base/clock.h \
+	src/base/error.c src/base/error.h \
+	src/base/hash.c src/base/hash.h \
+	src/base/heap.c src/base/heap.h \
+	src/base/id.c src/base/id.h \
+	src/base/pair.h \
+	src/base/token.c src/base/token.h \
+	src/base/units.c src/base/units.h \
+	src/base/util.h

@@ -1,0 +1,42 @@
+/* Seeing and steering the store, without a client. See ration/guard.h. */
+#include <ration/guard.h>
+
+#include <stdlib.h>
+#include <string.h>
+#include "client/store.h"
+
+int ration_inspect(
+	const ration_config *config, const char *selector, char **json, ration_error **err)
+{
+	struct ration__engine *engine;
+	int rc;
+
+	if (!config || !json)
+		return ration__error_set(err, RATION_EINVAL, "config and json are needed");
+	rc = ration__client_engine(config, true, &engine, err);
+	if (rc < 0)
+		return rc;
+	rc = ration__engine_inspect(engine, selector, json, err);
+	ration__engine_close(engine);
+	return rc;
+}
+
+int ration_control(const ration_config *config, const char *selector, const char *action,
+	int64_t ttl_ms, ration_error **err)
+{
+	struct ration__engine *engine;
+	int rc;
+
+	if (!config || !selector || !action || ttl_ms != 0)
+		return ration__error_set(
+			err, RATION_EINVAL, "config, selector, action and a ttl of 0 are needed");
+	if (strcmp(action, "reset") != 0)
+		return ration__error_set(
+			err, RATION_EINVAL, "\"%s\": expected the action reset", action);
+	rc = ration__client_engine(config, true, &engine, err);
+	if (rc < 0)
+		return rc;
+	rc = ration__engine_reset(engine, selector, err);
+	ration__engine_close(engine);
+	return rc;
+}

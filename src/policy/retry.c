@@ -1,0 +1,144 @@
+/* Retries: pure tables. */
+#include "policy/retry.h"
+
+#include <string.h>
+#include "base/clock.h"
+#include "base/util.h"
+
+/* factor to the power of n; may be infinite. By squaring: n comes from a file of settings. */
+static double power(double factor, uint32_t n)
+{
+	double result = 1;
+
+	for (; n; n >>= 1, factor *= factor) {
+		if (n & 1)
+			result *= factor;
+	}
+	return result;
+}
+
+int64_t ration__backoff_delay(
+	const struct ration__backoff_conf *conf, uint32_t retry, uint64_t random, int64_t floor_ns)
+{
+	double unit = (double)(random >> 11) * 0x1p-53; /* [0, 1) */
+	double delay = conf->first_ns > 0 ? (double)conf->first_ns : 0;
+	int64_t capped;
+
+	if (delay > 0 && conf->kind == RATION__BACKOFF_EXPONENTIAL && retry > 1)
+		delay *= power(conf->factor, retry - 1);
+	if (conf->jitter == RATION__JITTER_EQUAL)
+		unit = 0.5 + 0.5 * unit;
+	if (conf->jitter != RATION__JITTER_NONE)
+		delay = unit > 0 ? delay * unit : 0; /* infinity times 0 is no number */
+	/* the cap is the last thing that makes it shorter; the server's word makes it longer again */
+	capped = delay < (double)conf->max_ns ? (int64_t)delay : ration__max64(conf->max_ns, 0);
+	return ration__max64(capped, floor_ns);
+}
+
+enum ration__outcome ration__outcome_of(const struct ration__attempt_end *end)
+{
+	switch (end->end) {
+	case RATION__END_ANSWERED:
+		if (end->status == 429)
+			return RATION__THROTTLED;
+		return end->status == 408 || end->status >= 500 ? RATION__FAILURE : RATION__SUCCESS;
+	case RATION__END_NOT_SENT:
+	case RATION__END_AMBIGUOUS:
+		return RATION__FAILURE;
+	case RATION__END_PERMANENT:
+	case RATION__END_LOCAL:
+	case RATION__END_CANCELLED:
+		break;
+	}
+	return RATION__IGNORED;
+}
+
+enum kind {
+	KIND_SUCCESS,
+	KIND_THROTTLED, /* refused unprocessed: any method may be repeated */
+	KIND_NOT_SENT,  /* likewise */
+	KIND_TRANSIENT, /* answered: repeated when that is safe */
+	KIND_UNKNOWN,   /* not answered: likewise */
+	KIND_FINAL,
+};
+
+static enum kind kind_of(const struct ration__attempt_end *end)
+{
+	switch (end->end) {
+	case RATION__END_ANSWERED:
+		if (end->status >= 200 && end->status < 300)
+			return KIND_SUCCESS;
+		if (end->status == 429)
+			return KIND_THROTTLED;
+		return end->status == 408 || end->status >= 500 ? KIND_TRANSIENT : KIND_FINAL;
+	case RATION__END_NOT_SENT:
+		return KIND_NOT_SENT;
+	case RATION__END_AMBIGUOUS:
+		return KIND_UNKNOWN;
+	case RATION__END_LOCAL:
+		return KIND_TRANSIENT; /* descriptors, memory: passes, but something may have been sent */
+	case RATION__END_PERMANENT:
+	case RATION__END_CANCELLED:
+		break;
+	}
+	return KIND_FINAL;
+}
+
+static bool may_repeat(const struct ration__retry_conf *conf, const struct ration__retry_state *state)
+{
+	switch (conf->methods) {
+	case RATION__METHODS_ALL:
+		return true;
+	case RATION__METHODS_SAFE:
+		return state->repeatable;
+	case RATION__METHODS_NONE:
+		break;
+	}
+	return false;
+}
+
+enum ration__retry_answer ration__retry_decide(const struct ration__retry_conf *conf,
+	const struct ration__retry_state *state, const struct ration__attempt_end *end, uint64_t random,
+	int64_t *delay_ns)
+{
+	enum kind kind = kind_of(end);
+	uint32_t failed = state->attempts - ration__min64(state->throttled, state->attempts);
+	int64_t floor_ns = ration__min64(end->retry_after_ns, conf->retry_after_max_ns);
+
+	switch (kind) {
+	case KIND_SUCCESS:
+		return RATION__RETRY_ACCEPT;
+	case KIND_FINAL:
+		return RATION__RETRY_REFUSED;
+	case KIND_THROTTLED:
+		if (state->throttled >= conf->throttled_attempts)
+			return RATION__RETRY_EXHAUSTED;
+		*delay_ns = ration__backoff_delay(&conf->throttle, state->throttled, random, floor_ns);
+		return RATION__RETRY_AGAIN;
+	case KIND_TRANSIENT:
+		if (!may_repeat(conf, state))
+			return RATION__RETRY_REFUSED;
+		break;
+	case KIND_UNKNOWN:
+		if (!may_repeat(conf, state))
+			return RATION__RETRY_UNKNOWN;
+		break;
+	case KIND_NOT_SENT:
+		break;
+	}
+	if (failed >= conf->attempts)
+		return RATION__RETRY_EXHAUSTED;
+	*delay_ns = ration__backoff_delay(&conf->backoff, failed, random, floor_ns);
+	return RATION__RETRY_AGAIN;
+}
+
+bool ration__method_is_safe(const char *method)
+{
+	static const char *const safe[] = {"GET", "HEAD", "OPTIONS", "TRACE"};
+
+	for (size_t i = 0; i < RATION__COUNT(safe); i++) {
+		if (!strcmp(method, safe[i]))
+			return true;
+	}
+	return false;
+}

@@ -1,0 +1,133 @@
+/*
+ * Compaction: pages freed stay in LMDB's file, and its free list is read again by each transaction,
+ * so ten keys after a million would stay slow. When the free pages outweigh the used eightfold, the
+ * live records move to a new file of the next epoch. Nothing is lost, so wipe_ns stays.
+ *
+ * Bounded: the fleet waits meanwhile. Too many records, or too long: tried again later.
+ */
+#include "store/internal.h"
+
+#include <string.h>
+#include <time.h>
+
+#include "base/util.h"
+
+#define RECORDS_MAX 100000
+#define TIME_MAX_NS (100 * RATION__NS_PER_MS)
+#define LOOK_EVERY 256
+#define FREE_FACTOR 8
+#define PAGES_MIN 256 /* below 1 MiB the free list is a page or two */
+#define RETRY_NS (10 * RATION__NS_PER_S)
+
+/* After a begin; sets store->compact. Two structures are copied from memory: cheap. */
+void ration__hot_look(struct ration__store *store)
+{
+	MDB_envinfo info;
+	MDB_stat stat;
+	size_t used;
+
+	if (store->until_info-- != 0)
+		return;
+	store->until_info = LOOK_EVERY - 1;
+	if (mdb_env_info(store->hot.env, &info) != 0 ||
+		mdb_stat(store->mtxn, store->hot.dbi, &stat) != 0)
+		return;
+	used = stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages + 2;
+	store->compact = info.me_last_pgno > PAGES_MIN &&
+		info.me_last_pgno / (FREE_FACTOR + 1) > used && stat.ms_entries <= RECORDS_MAX;
+}
+
+static int64_t monotonic_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return ts.tv_sec * RATION__NS_PER_S + ts.tv_nsec;
+}
+
+/* MDB_*, or RATION_EAGAIN: takes too long, RATION_EIO: a damaged record. */
+static int copy_records(struct ration__store *store, MDB_cursor *from, struct ration__env *to,
+	MDB_txn *to_txn, int64_t now)
+{
+	int64_t end = monotonic_ns() + TIME_MAX_NS, rest_at;
+	MDB_val key, value, room;
+	size_t length;
+	unsigned n = 0;
+	int rc, loaded;
+
+	rc = ration__env_seek(&store->hot, from, &key, &value, MDB_FIRST);
+	for (; rc == 0; rc = ration__env_seek(&store->hot, from, &key, &value, MDB_NEXT)) {
+		loaded = ration__key_load(&key, &length);
+		if (loaded == RATION_EEMPTY)
+			continue; /* the marker: the new file has its own */
+		if (loaded != 0 || ration__record_check(&store->hot, &key, &value, &rest_at) != 0)
+			return RATION_EIO;
+		if (rest_at <= now)
+			continue;
+		room.mv_size = value.mv_size;
+		rc = ration__env_put(to, to_txn, &key, &room, MDB_RESERVE | MDB_APPEND);
+		if (rc != 0)
+			return rc;
+		memcpy(room.mv_data, value.mv_data, value.mv_size);
+		if (++n % 512 == 0 && monotonic_ns() > end)
+			return RATION_EAGAIN;
+	}
+	return rc == MDB_NOTFOUND ? 0 : rc;
+}
+
+static int copy(struct ration__store *store, struct ration__env *to, int64_t now)
+{
+	MDB_txn *from_txn, *to_txn;
+	MDB_cursor *cursor;
+	int rc;
+
+	rc = ration__env_begin(&store->hot, &from_txn);
+	if (rc != 0)
+		return rc;
+	rc = ration__env_cursor(&store->hot, from_txn, &cursor);
+	if (rc != 0)
+		goto no_cursor;
+	rc = ration__env_begin(to, &to_txn);
+	if (rc != 0)
+		goto no_txn;
+	rc = copy_records(store, cursor, to, to_txn, now);
+	if (rc == 0)
+		rc = ration__env_commit(to, to_txn);
+	else
+		ration__env_abort(to, to_txn);
+no_txn:
+	mdb_cursor_close(cursor);
+no_cursor:
+	ration__env_abort(&store->hot, from_txn);
+	return rc;
+}
+
+/* Under the gate, outside transactions; store->hot is the header's epoch. What fails leaves the old
+ * one in use, so that only damage is an error. */
+int ration__hot_compact(struct ration__store *store, int64_t now)
+{
+	struct ration__header *header = store->header;
+	uint64_t epoch = store->hot_epoch;
+	struct ration__env *to = &store->fresh;
+	int rc;
+
+	store->compact = false;
+	if (store->compacted_ns != 0 && now - store->compacted_ns < RETRY_NS)
+		return 0;
+	store->compacted_ns = now;
+	store->hot_bytes = store->hot.map_bytes; /* the file's, which may not be this member's */
+	if (ration__hot_make(store, epoch + 1, to) != 0)
+		return 0;
+	rc = copy(store, to, now);
+	ration__env_close(to);
+	if (rc != 0) {
+		ration__hot_unlink(store, epoch + 1);
+		if (rc == RATION_EIO || ration__env_error(rc) == RATION_EIO)
+			ration__store_note(store, RATION_LOG_WARNING,
+				"store %s: a damaged record was met while compacting", store->path);
+		return 0; /* who reads that record will have it made anew */
+	}
+	atomic_store_explicit(&header->epoch, epoch + 1, memory_order_release);
+	ration__hot_unlink(store, epoch);
+	return ration__hot_prepare(store, now, false); /* opens it, as every member does */
+}

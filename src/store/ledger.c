@@ -1,0 +1,258 @@
+/*
+ * The ledger: what must outlive a power cut. LMDB with its durable defaults behind a gate of its
+ * own, one transaction per update, opened when first needed.
+ *
+ * A value is an envelope with sequence and checksum, and its bytes. The sequence counts the writes
+ * of a key and never goes back. What does not check is an error and stays as it is: unlike hot/,
+ * nothing here is ever made anew by itself.
+ *
+ * Never together with the hot gate. Keys are stored as they are, values read into a buffer.
+ */
+#include "store/internal.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/hash.h"
+#include "base/util.h"
+
+#define LEDGER_BYTES_DEFAULT (UINT64_C(64) << 20)
+#define LEDGER_SCHEMA 1
+#define LEDGER_KEY_MAX 511
+/* A commit waits for the disk, and others for it. */
+#define DEADLINE_NS (10 * RATION__NS_PER_S)
+
+struct envelope {
+	uint64_t sum; /* over key, and all below */
+	uint64_t sequence;
+	uint32_t length;
+	uint32_t version;
+};
+static_assert(sizeof(struct envelope) == 24, "no padding");
+
+int ration__ledger_init(struct ration__store *store, ration_error **err)
+{
+	struct ration__ledger *ledger = &store->ledger;
+
+	ledger->old = malloc(RATION__LEDGER_VALUE_MAX);
+	ledger->value = malloc(RATION__LEDGER_VALUE_MAX);
+	if (!ledger->old || !ledger->value)
+		return RATION_ENOMEM;
+	return ration__directory_sub(store, store->dir_fd, "ledger", &ledger->dir_fd, err);
+}
+
+void ration__ledger_fini(struct ration__store *store)
+{
+	struct ration__ledger *ledger = &store->ledger;
+
+	if (!store->forked || !store->fork_busy)
+		ration__env_close(&ledger->env);
+	if (ledger->dir_fd >= 0)
+		close(ledger->dir_fd);
+	free(ledger->old);
+	free(ledger->value);
+}
+
+static int open_env(struct ration__store *store)
+{
+	struct ration__ledger *ledger = &store->ledger;
+	char path[sizeof(store->path) + 16];
+	mode_t mode = ration__store_mode(store);
+	size_t bytes = store->ledger_bytes ? store->ledger_bytes : LEDGER_BYTES_DEFAULT;
+	int rc;
+
+	if (ledger->env.env && !ledger->env.broken)
+		return 0;
+	ration__env_close(&ledger->env);
+	snprintf(path, sizeof(path), "%s/ledger/data", store->path);
+	rc = ration__env_open(&ledger->env, path, 0, bytes, mode, LEDGER_SCHEMA, true);
+	if (rc == 0 && store->shared && chown(path, (uid_t)-1, store->gid) == 0)
+		chmod(path, mode); /* fails for those who did not make it, rightly */
+	return ration__env_error(rc);
+}
+
+static int acquire(struct ration__store *store)
+{
+	struct ration__header *header = store->header;
+	const struct ration__gate_self self = {
+		.name = &store->name,
+		.members_fd = store->members_fd,
+		.stall = &store->ledger.stall,
+		.deadline_ns = ration__max64(DEADLINE_NS, store->deadline_ns),
+	};
+	bool inherited = false;
+	int rc;
+
+	if (store->forked)
+		return RATION_EFORK;
+	if (store->lost)
+		return RATION_ESTORE;
+	if (!store->joined && (rc = ration__members_join(store, -1, NULL)) != 0)
+		return rc;
+	if (!ration__gate_try(&header->ledger_gate, store->name) &&
+		(rc = ration__gate_wait(&header->ledger_gate, &self, -1, &inherited)) != 0)
+		return rc;
+	rc = open_env(store);
+	if (rc != 0)
+		ration__gate_release(&header->ledger_gate);
+	return rc;
+}
+
+static uint64_t sum_of(const struct envelope *envelope, const void *key, size_t key_length,
+	const void *value)
+{
+	return ration__hash64((const char *)envelope + sizeof(envelope->sum),
+		       sizeof(*envelope) - sizeof(envelope->sum)) +
+		UINT64_C(0x9e3779b97f4a7c15) * ration__hash64(key, key_length) +
+		UINT64_C(0xc2b2ae3d27d4eb4f) * ration__hash64(value, envelope->length);
+}
+
+/* Copies out; value has RATION__LEDGER_VALUE_MAX bytes. RATION_EEMPTY: absent. */
+static int read_value(struct ration__env *env, MDB_txn *txn, MDB_val *key, uint8_t *value,
+	struct envelope *envelope)
+{
+	MDB_val found;
+	int rc = ration__env_get(env, txn, key, &found);
+
+	if (rc != 0)
+		return ration__env_error(rc);
+	if (found.mv_size < sizeof(*envelope) || found.mv_size > env->map_bytes ||
+		(uintptr_t)found.mv_data - (uintptr_t)env->map > env->map_bytes - found.mv_size)
+		return RATION_EIO;
+	memcpy(envelope, found.mv_data, sizeof(*envelope));
+	if (envelope->version != LEDGER_SCHEMA || envelope->length > RATION__LEDGER_VALUE_MAX ||
+		envelope->length != found.mv_size - sizeof(*envelope))
+		return RATION_EIO;
+	memcpy(value, (const char *)found.mv_data + sizeof(*envelope), envelope->length);
+	if (envelope->sum != sum_of(envelope, key->mv_data, key->mv_size, value))
+		return RATION_EIO;
+	return 0;
+}
+
+static int write_value(struct ration__env *env, MDB_txn *txn, MDB_val *key, const uint8_t *value,
+	struct envelope *envelope)
+{
+	MDB_val room = {.mv_size = sizeof(*envelope) + envelope->length};
+	int rc;
+
+	envelope->version = LEDGER_SCHEMA;
+	envelope->sum = sum_of(envelope, key->mv_data, key->mv_size, value);
+	rc = ration__env_put(env, txn, key, &room, MDB_RESERVE);
+	if (rc != 0)
+		return ration__env_error(rc);
+	memcpy(room.mv_data, envelope, sizeof(*envelope));
+	memcpy((char *)room.mv_data + sizeof(*envelope), value, envelope->length);
+	return 0;
+}
+
+static int update_inside(
+	struct ration__ledger *ledger, MDB_txn *txn, MDB_val *key, ration__ledger_fn fn, void *arg)
+{
+	struct envelope envelope = {0};
+	size_t length = 0;
+	int rc = read_value(&ledger->env, txn, key, ledger->old, &envelope);
+	bool absent = rc == RATION_EEMPTY;
+
+	if (rc != 0 && !absent)
+		return rc;
+	rc = fn(arg, absent ? NULL : ledger->old, absent ? 0 : envelope.length, ledger->value,
+		RATION__LEDGER_VALUE_MAX, &length);
+	if (rc != 0)
+		return rc;
+	if (length > RATION__LEDGER_VALUE_MAX)
+		return RATION_ETOOBIG;
+	envelope.sequence++;
+	envelope.length = (uint32_t)length;
+	return write_value(&ledger->env, txn, key, ledger->value, &envelope);
+}
+
+static int make_key(const void *key, size_t length, MDB_val *out)
+{
+	static const uint8_t marker[8];
+
+	if (length == 0 || (length == sizeof(marker) && memcmp(key, marker, length) == 0))
+		return RATION_EINVAL;
+	if (length > LEDGER_KEY_MAX)
+		return RATION_ETOOBIG;
+	out->mv_data = (void *)(uintptr_t)key;
+	out->mv_size = length;
+	return 0;
+}
+
+static void complain(struct ration__store *store, int rc)
+{
+	char text[sizeof(store->path) + 128];
+
+	if (rc != RATION_EIO || !store->hooks.log)
+		return;
+	snprintf(text, sizeof(text),
+		"store %s: ledger/data is damaged; quotas and settings in it cannot be read; move it away "
+		"to begin a new one",
+		store->path);
+	store->hooks.log(store->hooks.arg, RATION_LOG_ERROR, text);
+}
+
+int ration__ledger_update(struct ration__store *store, const void *key, size_t key_length,
+	ration__ledger_fn fn, void *arg)
+{
+	struct ration__ledger *ledger = &store->ledger;
+	MDB_val stored;
+	MDB_txn *txn;
+	int rc;
+
+	rc = make_key(key, key_length, &stored);
+	if (rc != 0)
+		return rc;
+	rc = acquire(store);
+	if (rc != 0)
+		goto out;
+	rc = ration__env_error(ration__env_begin(&ledger->env, &txn));
+	if (rc == 0) {
+		rc = update_inside(ledger, txn, &stored, fn, arg);
+		if (rc == 0)
+			rc = ration__env_error(ration__env_commit(&ledger->env, txn));
+		else
+			ration__env_abort(&ledger->env, txn);
+	}
+	ration__gate_release(&store->header->ledger_gate);
+	if (rc == RATION_EEMPTY)
+		rc = 0; /* fn left things as they are */
+out:
+	complain(store, rc);
+	return rc;
+}
+
+int ration__ledger_get(struct ration__store *store, const void *key, size_t key_length, void *value,
+	size_t size, size_t *length)
+{
+	struct ration__ledger *ledger = &store->ledger;
+	struct envelope envelope;
+	MDB_val stored;
+	MDB_txn *txn;
+	int rc;
+
+	rc = make_key(key, key_length, &stored);
+	if (rc != 0)
+		return rc;
+	rc = acquire(store);
+	if (rc != 0)
+		goto out;
+	rc = ration__env_error(ration__env_begin(&ledger->env, &txn));
+	if (rc == 0) {
+		rc = read_value(&ledger->env, txn, &stored, ledger->old, &envelope);
+		ration__env_abort(&ledger->env, txn);
+	}
+	if (rc == 0 && envelope.length > size)
+		rc = RATION_ETOOBIG;
+	if (rc == 0) {
+		memcpy(value, ledger->old, envelope.length);
+		*length = envelope.length;
+	}
+	ration__gate_release(&store->header->ledger_gate);
+out:
+	complain(store, rc);
+	return rc;
+}

@@ -1,0 +1,13 @@
+# tests of base
+
+check_PROGRAMS += tests/unit/test_base_units
+TESTS += tests/unit/test_base_units
+tests_unit_test_base_units_SOURCES = tests/unit/base_units.c
+tests_unit_test_base_units_CFLAGS = $(suite_cflags)
+tests_unit_test_base_units_LDADD = $(suite_ldadd)
+
+check_PROGRAMS += tests/unit/test_base_core
+TESTS += tests/unit/test_base_core
+tests_unit_test_base_core_SOURCES = tests/unit/base_core.c
+tests_unit_test_base_core_CFLAGS = $(suite_cflags)
+tests_unit_test_base_core_LDADD = $(suite_ldadd)
