@@ -9,7 +9,7 @@
 struct ration__buffer {
 	char *data; /* NULL when nothing was ever appended */
 	size_t length, capacity;
-	size_t max; /* 0: no limit */
+	size_t max;  /* 0: no limit */
 	bool failed; /* out of memory or above max, since init or clear */
 };
 

@@ -29,17 +29,16 @@ struct code {
 #define CLASS_STATUS "status"
 #define CLASS_CANCELLED "cancelled"
 
-static const struct code codes[] = {
-	{RATION_OK, "OK", "ok", "ok", 0},
-#define RATION_X(name, value, class_, retryable, text)                                             \
+static const struct code codes[] = {{RATION_OK, "OK", "ok", "ok", 0},
+#define RATION_X(name, value, class_, retryable, text) \
 	{value, #name, CLASS_##class_, text, retryable},
 	RATION_ERROR_LIST(RATION_X)
 #undef RATION_X
 /* waiting does not make a job cheaper nor a deadline later; the other denials pass */
-#define RATION_X(name, value, text)                                                                \
-	{value, "DENIED_" #name, "denied", text,                                                   \
+#define RATION_X(name, value, text)              \
+	{value, "DENIED_" #name, "denied", text, \
 		value != RATION_DENIED_IMPOSSIBLE && value != RATION_DENIED_DEADLINE},
-	RATION_DENIAL_LIST(RATION_X)
+		RATION_DENIAL_LIST(RATION_X)
 #undef RATION_X
 };
 
@@ -144,8 +143,8 @@ int ration__error_set(ration_error **err, int code, const char *format, ...)
 	return code;
 }
 
-int ration__error_set_at(ration_error **err, int code, const struct ration__place *place,
-	const char *format, ...)
+int ration__error_set_at(
+	ration_error **err, int code, const struct ration__place *place, const char *format, ...)
 {
 	va_list args;
 

@@ -7,8 +7,8 @@ void ration__uuid(struct ration__random *random, char out[RATION__UUID_SIZE])
 	uint64_t bits[2] = {ration__random_next(random), ration__random_next(random)};
 	char *at = out;
 
-	bits[0] = (bits[0] & ~UINT64_C(0xf000)) | UINT64_C(0x4000);         /* version */
-	bits[1] = (bits[1] & ~(UINT64_C(3) << 62)) | UINT64_C(1) << 63;     /* variant */
+	bits[0] = (bits[0] & ~UINT64_C(0xf000)) | UINT64_C(0x4000);	/* version */
+	bits[1] = (bits[1] & ~(UINT64_C(3) << 62)) | UINT64_C(1) << 63; /* variant */
 	for (int i = 0; i < 32; i++) {
 		if (i == 8 || i == 12 || i == 16 || i == 20)
 			*at++ = '-';

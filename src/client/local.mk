@@ -1,6 +1,10 @@
 # src/client: the public face
 src_libcore_la_SOURCES += \
+	src/client/client.c \
 	src/client/inspect.c \
+	src/client/internal.h \
+	src/client/library.c \
 	src/client/permit.c \
+	src/client/send.c \
 	src/client/store.c \
 	src/client/store.h

@@ -284,6 +284,10 @@ int ration_permit_release(ration_permit *permit, enum ration_outcome outcome)
 	do
 		rc = ration__guard_transact(permit->guard->engine, &batch, -1);
 	while (rc == RATION_EAGAIN);
+	if (rc == 0 && permit->grant.seq) /* it could not be asked, and takes it back when it can */
+		rc = RATION_ESTORE;
+	if (rc == RATION_ESTORE)
+		ration__grant_abandon(permit->guard->engine, &permit->grant);
 	return rc;
 }
 
@@ -292,6 +296,7 @@ void ration_permit_free(ration_permit *permit)
 	if (!permit)
 		return;
 	ration_permit_release(permit, RATION_IGNORED);
+	ration__grant_abandon(permit->guard->engine, &permit->grant);
 	drop_keyset(permit);
 	for (size_t i = 0; i < permit->key_count; i++) {
 		free((char *)permit->keys[i].name);

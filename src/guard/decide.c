@@ -193,7 +193,7 @@ static void ask_breaker(struct decision *d)
 		refuse(d, RATION_DENIED_BREAKER, RATION__RULE_BREAKER, at_ns);
 }
 
-static void ask_concurrency(struct decision *d, struct ration__txn *txn)
+static int ask_concurrency(struct decision *d, struct ration__txn *txn)
 {
 	struct ration__engine *engine = d->keyset->guard->engine;
 	struct ration__record *record = d->concurrency;
@@ -202,20 +202,24 @@ static void ask_concurrency(struct decision *d, struct ration__txn *txn)
 
 	if (record->denied_ns) {
 		wait_for(d, RATION_DENIED_CONCURRENCY, RATION__RULE_CONCURRENCY, record->denied_ns);
-		return;
+		return 0;
 	}
 	verdict = ration__concurrency_ask(conf, record->concurrency, d->now_ns, txn->slot);
 	if (verdict.answer != RATION__YES) {
+		int rc = ration__lazy_collect(engine, txn, record);
+
+		if (rc < 0)
+			return rc;
 		ration__permit_reclaim(engine, txn, record, conf);
 		verdict = ration__concurrency_ask(conf, record->concurrency, d->now_ns, txn->slot);
 	}
-	if (verdict.answer == RATION__YES)
-		return;
-	wait_for(d, RATION_DENIED_CONCURRENCY, RATION__RULE_CONCURRENCY,
-		ration__min64(verdict.at_ns, d->now_ns + RATION__FALLBACK_NS));
+	if (verdict.answer != RATION__YES)
+		wait_for(d, RATION_DENIED_CONCURRENCY, RATION__RULE_CONCURRENCY,
+			ration__min64(verdict.at_ns, d->now_ns + RATION__FALLBACK_NS));
+	return 0;
 }
 
-static void ask_all(struct decision *d, struct ration__txn *txn)
+static int ask_all(struct decision *d, struct ration__txn *txn)
 {
 	d->tokens_only = true;
 	d->wait_ns = d->now_ns;
@@ -239,8 +243,7 @@ static void ask_all(struct decision *d, struct ration__txn *txn)
 	}
 	if (d->breaker)
 		ask_breaker(d);
-	if (d->concurrency)
-		ask_concurrency(d, txn);
+	return d->concurrency ? ask_concurrency(d, txn) : 0;
 }
 
 /* Tells the concurrency record whether this member still wants a permit. */
@@ -318,7 +321,10 @@ static int admit(struct decision *d, struct ration__txn *txn)
 
 		grant->pass = ration__breaker_take(
 			&d->rules->breaker, d->breaker->breaker, d->now_ns);
-		d->breaker->dirty |= memcmp(&before, d->breaker->breaker, sizeof(before)) != 0;
+		if (memcmp(&before, d->breaker->breaker, sizeof(before)) != 0) {
+			d->breaker->dirty = true;
+			ration__hint_raise(d->keyset->guard->engine);
+		}
 	}
 	if (d->concurrency) {
 		ration__concurrency_take(&d->rules->concurrency, d->concurrency->concurrency,
@@ -327,6 +333,9 @@ static int admit(struct decision *d, struct ration__txn *txn)
 		d->keyset->waits = false;
 		grant->permit = 1;
 	}
+	grant->quiet = !d->breaker || (d->breaker->breaker->state == RATION__CLOSED &&
+					      d->breaker->breaker->failures == 0);
+	grant->hint = ration__hint_read(d->keyset->guard->engine);
 	grant->at_ns = d->now_ns;
 	grant->counted = 1;
 	grant->seq = ++d->keyset->guard->engine->next_seq;
@@ -390,7 +399,9 @@ int ration__decide(struct ration__engine *engine, struct ration__txn *txn, struc
 		if (rc < 0)
 			return rc;
 	}
-	ask_all(&d, txn);
+	rc = ask_all(&d, txn);
+	if (rc < 0)
+		return rc;
 	if (!d.refused && !d.waits && ask->peek) {
 		ask->decision = RATION__ADMITTED;
 		return 0;

@@ -22,7 +22,7 @@ struct definition {
 	struct ration__rules rules;
 };
 
-/* What the fleet shares; wait_* and required_keys are each process's own. */
+/* What the fleet shares; wait_*, on_failure and required_keys are each process's own. */
 static bool same_rules(const struct ration__rules *a, const struct ration__rules *b)
 {
 	return a->version == b->version && a->limit_count == b->limit_count &&
@@ -36,6 +36,7 @@ static void keep_own(struct ration__rules *rules, const struct ration__rules *ow
 {
 	rules->wait_breaker = own->wait_breaker;
 	rules->wait_quota = own->wait_quota;
+	rules->on_failure = own->on_failure;
 	memcpy(rules->required_keys, own->required_keys, sizeof(rules->required_keys));
 }
 

@@ -174,6 +174,7 @@ static void free_engine(struct ration__engine *engine)
 	if (engine->kick_fd >= 0)
 		close(engine->kick_fd);
 	free(engine->ledger);
+	free(engine->locals);
 	free(engine->burial);
 	free(engine->definition);
 	pthread_cond_destroy(&engine->ledger_done);
@@ -197,10 +198,11 @@ static struct ration__engine *new_engine(const struct ration__engine_options *op
 	engine->log_arg = options->log_arg;
 	engine->log_level = options->log_level;
 	engine->ledger = calloc(RATION__LEDGER_QUEUE, sizeof(*engine->ledger));
+	engine->locals = calloc(RATION__LOCALS, sizeof(*engine->locals));
 	engine->burial = malloc(ration__burial_size());
 	engine->definition = malloc(ration__definition_size());
 	engine->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (engine->ledger && engine->burial && engine->definition && engine->kick_fd >= 0)
+	if (engine->ledger && engine->locals && engine->burial && engine->definition && engine->kick_fd >= 0)
 		return engine;
 	free_engine(engine);
 	return NULL;
@@ -288,6 +290,7 @@ void ration__engine_close(struct ration__engine *engine)
 		write_kick(engine);
 		pthread_join(engine->thread, NULL);
 	}
+	ration__orphans_forget(engine); /* the store buries what this member held */
 	/* under the registry's lock: who opens the directory again gets a slot after we left ours */
 	ration__store_close(engine->store);
 	free_engine(engine);

@@ -18,7 +18,10 @@
 
 #define RATION__BOOKED_HEADS 256
 #define RATION__LEDGER_QUEUE 64
-#define RATION__WORD_RULES 0 /* shared word: raised when a definition is replaced */
+/* Words shared by all members. */
+#define RATION__WORD_RULES 0 /* raised when a definition is replaced */
+#define RATION__WORD_HINT 1  /* raised at each denial for concurrency and change of a breaker */
+#define RATION__LAZY_MAX 64  /* words looked at in one pass */
 /* A waiter that nobody wakes asks again after this: the wake-up is a hint that may be lost. */
 #define RATION__FALLBACK_NS INT64_C(50000000)
 
@@ -71,6 +74,17 @@ struct ration__ledger_request {
 	struct ration__quota snapshot; /* the record as it was */
 };
 
+/* A bucket's share while the store cannot answer (local.c). */
+#define RATION__LOCALS 256
+struct ration__local {
+	uint64_t hash;
+	struct ration__bucket_conf conf; /* the whole limit's */
+	struct ration__bucket bucket;    /* of the share */
+	double charge;                   /* admitted, not yet charged to the store */
+	uint16_t key_length;             /* 0: free */
+	uint8_t key[RATION__KEY_MAX];
+};
+
 struct ration__engine {
 	struct ration__engine *next; /* registry */
 	dev_t dev;
@@ -85,6 +99,8 @@ struct ration__engine {
 	pthread_mutex_t mutex;
 	struct ration__guard *guards;
 	struct ration__grant *grants;
+	struct ration__grant lazy; /* ended, to be settled with the next decision (lazy.c) */
+	struct ration__orphan *orphans; /* holders went away while the store was silent (orphan.c) */
 	uint64_t next_seq;
 	uint64_t rules_seen; /* the shared word's value that every guard follows */
 	struct ration__cell *booked[RATION__BOOKED_HEADS];
@@ -92,6 +108,13 @@ struct ration__engine {
 	struct ration__workset spare; /* for records that are changed one by one */
 	void *burial;                 /* permit.c's scratch */
 	void *definition;             /* definition.c's */
+
+	/* while the store cannot answer */
+	struct ration__local *locals; /* RATION__LOCALS of them */
+	bool degraded;
+	bool degraded_news; /* it began or ended: say so */
+	uint32_t live, rank; /* members, and this one's place among them */
+	int64_t live_ns;     /* when they were counted */
 
 	/* the ledger's queue, under mutex */
 	struct ration__ledger_request *ledger; /* RATION__LEDGER_QUEUE of them */
@@ -124,6 +147,8 @@ void ration__engine_kick(struct ration__engine *engine);   /* there is work in t
 int ration__permit_write(struct ration__engine *engine, struct ration__txn *txn,
 	const struct ration__keyset *keyset, struct ration__grant *grant);
 int ration__permit_bury(void *engine, struct ration__txn *txn, uint16_t slot, uint32_t generation);
+int ration__permit_assert(
+	struct ration__engine *engine, struct ration__txn *txn, struct ration__grant *grant);
 int ration__permit_reassert(void *engine, struct ration__txn *txn);
 int ration__settle_one(
 	struct ration__engine *engine, struct ration__txn *txn, struct ration__settle *settle);
@@ -148,6 +173,34 @@ int ration__booking_refund(struct ration__keyset *keyset, struct ration__txn *tx
 /* When a booking of another keyset of this process holds that record's tokens: its start, else 0. */
 int64_t ration__booking_of_other(
 	const struct ration__keyset *keyset, const struct ration__cell *cell);
+
+/* lazy.c: under mutex */
+uint64_t ration__hint_read(struct ration__engine *engine);
+void ration__hint_raise(struct ration__engine *engine);
+bool ration__settle_later(struct ration__engine *engine, const struct ration__settle *settle);
+int ration__lazy_settle(struct ration__engine *engine, struct ration__txn *txn); /* inside one */
+void ration__lazy_done(struct ration__engine *engine); /* after its commit */
+void ration__lazy_flush(struct ration__engine *engine); /* in a transaction of its own */
+/* The limit is full: takes back places that are done but not settled. Inside a transaction. */
+int ration__lazy_collect(
+	struct ration__engine *engine, struct ration__txn *txn, struct ration__record *record);
+/* local.c: under mutex */
+void ration__local_transact(struct ration__engine *engine, struct ration__batch *batch);
+int ration__local_reconcile(struct ration__engine *engine, struct ration__txn *txn); /* inside one */
+void ration__local_reconciled(struct ration__engine *engine); /* after its commit */
+void ration__local_report(struct ration__engine *engine, bool degraded, uint32_t live); /* no lock */
+/* orphan.c: under mutex */
+int ration__orphans_settle(struct ration__engine *engine, struct ration__txn *txn); /* inside one */
+void ration__orphans_done(struct ration__engine *engine); /* after its commit */
+void ration__orphans_forget(struct ration__engine *engine);
+/* guard.c: under mutex */
+void ration__grant_move(struct ration__grant *from, struct ration__grant *to);
+void ration__grant_link(
+	struct ration__engine *engine, struct ration__keyset *keyset, struct ration__grant *grant);
+void ration__grant_unlink(struct ration__grant *grant);
+/* permit.c: one place of another member, if its entry is there. Inside a transaction. */
+int ration__permit_take_back(struct ration__engine *engine, struct ration__txn *txn, uint16_t slot,
+	uint32_t generation, uint64_t seq);
 
 /* definition.c: under mutex, inside a transaction */
 size_t ration__definition_size(void);

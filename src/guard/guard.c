@@ -97,6 +97,7 @@ void ration__guard_close(struct ration__guard *guard)
 	if (!guard)
 		return;
 	pthread_mutex_lock(&guard->engine->mutex);
+	ration__lazy_flush(guard->engine); /* it may be of this guard */
 	unlink_guard(guard);
 	pthread_mutex_unlock(&guard->engine->mutex);
 	free(guard);
@@ -138,6 +139,8 @@ static int decide_batch(
 {
 	int rc = ration__definition_follow(engine, txn);
 
+	if (rc == 0)
+		rc = ration__lazy_settle(engine, txn);
 	for (size_t i = 0; rc == 0 && i < batch->settle_count; i++) {
 		rc = ration__settle_one(engine, txn, &batch->settles[i]);
 		if (rc == RATION_EAGAIN)
@@ -168,8 +171,19 @@ static size_t deal_turns(struct ration__engine *engine, struct ration__txn *txn,
 	return count;
 }
 
-/* Under mutex. */
-static void unlink_grant(struct ration__grant *grant)
+void ration__grant_link(
+	struct ration__engine *engine, struct ration__keyset *keyset, struct ration__grant *grant)
+{
+	grant->keyset = keyset;
+	atomic_fetch_add_explicit(&keyset->refs, 1, memory_order_relaxed);
+	grant->next = engine->grants;
+	grant->link = &engine->grants;
+	if (engine->grants)
+		engine->grants->link = &grant->next;
+	engine->grants = grant;
+}
+
+void ration__grant_unlink(struct ration__grant *grant)
 {
 	*grant->link = grant->next;
 	if (grant->next)
@@ -178,12 +192,22 @@ static void unlink_grant(struct ration__grant *grant)
 	memset(grant, 0, sizeof(*grant));
 }
 
+/* The caller's memory is free to be used again. */
+void ration__grant_move(struct ration__grant *from, struct ration__grant *to)
+{
+	*to = *from;
+	*to->link = to;
+	if (to->next)
+		to->next->link = &to->next;
+	memset(from, 0, sizeof(*from));
+}
+
 void ration__grant_forget(struct ration__engine *engine, struct ration__grant *grant)
 {
 	if (!grant->seq)
 		return;
 	pthread_mutex_lock(&engine->mutex);
-	unlink_grant(grant);
+	ration__grant_unlink(grant);
 	pthread_mutex_unlock(&engine->mutex);
 }
 
@@ -192,19 +216,13 @@ static void take_effect(struct ration__engine *engine, struct ration__batch *bat
 {
 	for (size_t i = 0; i < batch->settle_count; i++)
 		if (batch->settles[i].grant->seq)
-			unlink_grant(batch->settles[i].grant);
+			ration__grant_unlink(batch->settles[i].grant);
 	for (size_t i = 0; i < batch->ask_count; i++) {
 		struct ration__ask *ask = &batch->asks[i];
 
 		if (ask->decision != RATION__ADMITTED || ask->peek)
 			continue;
-		ask->grant->keyset = ask->keyset;
-		atomic_fetch_add_explicit(&ask->keyset->refs, 1, memory_order_relaxed);
-		ask->grant->next = engine->grants;
-		ask->grant->link = &engine->grants;
-		if (engine->grants)
-			engine->grants->link = &ask->grant->next;
-		engine->grants = ask->grant;
+		ration__grant_link(engine, ask->keyset, ask->grant);
 	}
 }
 
@@ -216,29 +234,27 @@ static void undo(struct ration__batch *batch)
 			memset(batch->asks[i].grant, 0, sizeof(*batch->asks[i].grant));
 }
 
-int ration__guard_transact(struct ration__engine *engine, struct ration__batch *batch, int64_t wait_ns)
-{
+/* What is to be said and done after the engine's lock was let go. */
+struct aftermath {
 	uint16_t wake[WAKE_MAX];
-	struct ration__txn *txn;
-	size_t wake_count = 0;
-	bool report = false, ledger = false;
-	size_t queued;
-	int rc;
+	size_t wake_count;
+	bool rules_changed, ledger, degraded_news, degraded;
+	uint32_t live;
+};
 
-	batch->woken = false;
-	if (batch->settle_count + batch->ask_count == 0)
-		return 0;
-	rc = lock_engine(engine, wait_ns);
-	if (rc < 0)
-		return rc;
-	queued = engine->ledger_count;
-	rc = ration__store_begin(engine->store, wait_ns, &txn);
-	if (rc < 0)
-		goto unlock;
+/* Inside the transaction; committed or aborted when it returns. */
+static int transact(struct ration__engine *engine, struct ration__txn *txn,
+	struct ration__batch *batch, struct aftermath *after)
+{
+	int rc = engine->degraded ? ration__local_reconcile(engine, txn) : 0;
+
 	ration__workset_begin(&engine->set, txn);
-	rc = decide_batch(engine, txn, batch);
 	if (rc == 0)
-		wake_count = deal_turns(engine, txn, wake);
+		rc = ration__orphans_settle(engine, txn);
+	if (rc == 0)
+		rc = decide_batch(engine, txn, batch);
+	if (rc == 0)
+		after->wake_count = deal_turns(engine, txn, after->wake);
 	if (rc == 0)
 		rc = ration__workset_flush(&engine->set);
 	if (rc == 0)
@@ -246,76 +262,133 @@ int ration__guard_transact(struct ration__engine *engine, struct ration__batch *
 	else
 		ration__store_abort(txn);
 	engine->set.txn = NULL;
-	if (rc == 0)
-		take_effect(engine, batch);
-	else
+	if (rc < 0) {
+		after->wake_count = 0;
 		undo(batch);
-	ledger = engine->ledger_count > queued;
-	for (struct ration__guard *guard = engine->guards; guard; guard = guard->next)
-		report |= guard->changed;
-unlock:
-	pthread_mutex_unlock(&engine->mutex);
-	if (report) {
+		return rc;
+	}
+	if (engine->degraded)
+		ration__local_reconciled(engine);
+	ration__lazy_done(engine);
+	ration__orphans_done(engine);
+	take_effect(engine, batch);
+	return 0;
+}
+
+static void finish(struct ration__engine *engine, struct ration__batch *batch,
+	const struct aftermath *after)
+{
+	if (after->degraded_news)
+		ration__local_report(engine, after->degraded, after->live);
+	if (after->rules_changed) {
 		ration__definition_report(engine);
 		ration__engine_notify(engine); /* what waited under the old rules asks again */
 	}
-	for (size_t i = 0; i < wake_count && rc == 0; i++) {
-		if (wake[i] == ration__store_slot(engine->store)) {
+	for (size_t i = 0; i < after->wake_count; i++) {
+		if (after->wake[i] != ration__store_slot(engine->store)) {
+			ration__store_wake(engine->store, after->wake[i]);
+			continue;
+		}
+		if (batch)
 			batch->woken = true;
-			ration__engine_notify(engine);
-		} else
-			ration__store_wake(engine->store, wake[i]);
+		ration__engine_notify(engine);
 	}
-	if (ledger)
+	if (after->ledger)
 		ration__engine_kick(engine);
+}
+
+int ration__guard_transact(struct ration__engine *engine, struct ration__batch *batch, int64_t wait_ns)
+{
+	struct aftermath after = {.wake_count = 0};
+	struct ration__txn *txn;
+	size_t queued;
+	int rc;
+
+	batch->woken = false;
+	if (batch->settle_count + batch->ask_count == 0)
+		return 0;
+	if (ration__store_forked(engine->store)) /* before the lock, which a lost thread may hold */
+		return RATION_EFORK;
+	rc = lock_engine(engine, wait_ns);
+	if (rc < 0)
+		return rc;
+	if (batch->ask_count == 0 && batch->settle_count == 1 &&
+		ration__settle_later(engine, &batch->settles[0])) {
+		pthread_mutex_unlock(&engine->mutex);
+		return 0;
+	}
+	queued = engine->ledger_count;
+	rc = ration__store_begin(engine->store, wait_ns, &txn);
+	if (rc == 0)
+		rc = transact(engine, txn, batch, &after);
+	else if (rc == RATION_ESTORE) {
+		ration__local_transact(engine, batch);
+		rc = 0;
+	}
+	after.ledger = engine->ledger_count > queued;
+	after.degraded_news = engine->degraded_news;
+	after.degraded = engine->degraded;
+	after.live = engine->live;
+	engine->degraded_news = false;
+	for (struct ration__guard *guard = engine->guards; guard; guard = guard->next)
+		after.rules_changed |= guard->changed;
+	pthread_mutex_unlock(&engine->mutex);
+	finish(engine, batch, &after);
 	return rc;
+}
+
+/* Inside the transaction of leave. */
+static int give_up_place(struct ration__keyset *keyset, struct ration__txn *txn)
+{
+	struct ration__engine *engine = keyset->guard->engine;
+	const struct ration__cell *cell = keyset->concurrency;
+	struct ration__record *record;
+	int rc;
+
+	if (!keyset->waits || keyset->serial != keyset->guard->serial)
+		return 0;
+	rc = ration__workset_get(&engine->set, cell->hash, ration__cell_key(keyset, cell),
+		cell->length, &record);
+	if (rc < 0)
+		return rc;
+	record->concurrency_conf = &keyset->guard->rules.concurrency;
+	ration__concurrency_wait(
+		record->concurrency_conf, record->concurrency, txn->now_ns, txn->slot, false);
+	record->dirty = record->dealt = true;
+	return 0;
 }
 
 void ration__guard_leave(struct ration__keyset *keyset)
 {
 	struct ration__engine *engine = keyset->guard->engine;
+	struct aftermath after = {.wake_count = 0};
 	struct ration__txn *txn;
-	uint16_t wake[WAKE_MAX];
-	size_t wake_count = 0;
 	int rc;
 
-	if (!keyset->booked && !keyset->waits)
+	if ((!keyset->booked && !keyset->waits) || ration__store_forked(engine->store))
 		return;
 	pthread_mutex_lock(&engine->mutex);
 	rc = ration__store_begin(engine->store, RATION__NS_PER_MS, &txn);
-	if (rc < 0) {
-		ration__booking_drop(keyset);
-		goto unlock;
+	if (rc == 0) {
+		ration__workset_begin(&engine->set, txn);
+		rc = ration__booking_refund(keyset, txn);
+		if (rc == 0)
+			rc = give_up_place(keyset, txn);
+		if (rc == 0)
+			after.wake_count = deal_turns(engine, txn, after.wake);
+		if (rc == 0)
+			rc = ration__workset_flush(&engine->set);
+		if (rc == 0)
+			rc = ration__store_commit(txn);
+		else
+			ration__store_abort(txn);
+		engine->set.txn = NULL;
 	}
-	ration__workset_begin(&engine->set, txn);
-	rc = ration__booking_refund(keyset, txn);
-	if (rc == 0 && keyset->waits && keyset->serial == keyset->guard->serial) {
-		const struct ration__cell *cell = keyset->concurrency;
-		struct ration__record *record;
-
-		rc = ration__workset_get(&engine->set, cell->hash, ration__cell_key(keyset, cell),
-			cell->length, &record);
-		if (rc == 0 && record) {
-			record->concurrency_conf = &keyset->guard->rules.concurrency;
-			ration__concurrency_wait(record->concurrency_conf, record->concurrency,
-				txn->now_ns, txn->slot, false);
-			record->dirty = record->dealt = true;
-			wake_count = deal_turns(engine, txn, wake);
-		}
+	if (rc < 0) {
+		ration__booking_drop(keyset); /* lapses */
+		after.wake_count = 0;
 	}
 	keyset->waits = false;
-	if (rc == 0)
-		rc = ration__workset_flush(&engine->set);
-	if (rc == 0)
-		ration__store_commit(txn);
-	else
-		ration__store_abort(txn);
-	engine->set.txn = NULL;
-unlock:
 	pthread_mutex_unlock(&engine->mutex);
-	for (size_t i = 0; i < wake_count; i++)
-		if (wake[i] == ration__store_slot(engine->store))
-			ration__engine_notify(engine);
-		else
-			ration__store_wake(engine->store, wake[i]);
+	finish(engine, NULL, &after);
 }

@@ -111,6 +111,9 @@ struct ration__grant {
 	uint8_t mode; /* enum ration__mode */
 	uint8_t permit; /* holds a concurrency permit */
 	uint8_t counted; /* tokens were taken: refund gives them back */
+	uint8_t unwritten; /* the store does not know of it yet */
+	uint8_t quiet;   /* the breaker had nothing to forget when this was granted */
+	uint64_t hint;   /* the shared hint then; see guard/lazy.c */
 };
 
 enum ration__mode { RATION__EXACT, RATION__LOCAL, RATION__OPEN_MODE };
@@ -151,9 +154,12 @@ struct ration__batch {
 	bool woken; /* out: a permit was set aside for this process: ask again what waits for permits */
 };
 
-/* One transaction: settles, then asks in order. wait_ns: longest wait for the gate (0 just a try, -1 as
+/* One transaction: settles, then asks in order. A single settle that changes nothing but to give its
+ * place back may be put off to the next call (see guard/lazy.c); a settle whose grant is still held
+ * afterwards was not done, and is to be given again. wait_ns: longest wait for the gate (0 just a try, -1 as
  * long as the store answers). On an error nothing happened and the whole batch is asked again:
- * RATION_EAGAIN (gate busy), RATION_ESTORE (cannot answer, and no fallback), RATION_EFORK. Wakes
+ * RATION_EAGAIN (gate busy), RATION_EFORK, other store errors. When the store cannot answer, the
+ * services' policies decide (local, closed, open; see guard/local.c): 0, and grants say their mode. Wakes
  * the members that got a permit set aside, after the transaction. [any] */
 int ration__guard_transact(struct ration__engine *engine, struct ration__batch *batch, int64_t wait_ns);
 
@@ -161,6 +167,10 @@ int ration__guard_transact(struct ration__engine *engine, struct ration__batch *
  * concurrency limit, so that there is nothing to settle; else what it holds stays held until this
  * process ends. [any] */
 void ration__grant_forget(struct ration__engine *engine, struct ration__grant *grant);
+
+/* The holder's memory goes away while the store cannot take the grant back: it is settled as ignored
+ * as soon as the store answers. [any] */
+void ration__grant_abandon(struct ration__engine *engine, struct ration__grant *grant);
 
 /* This keyset waits for nothing any more: its booking is refunded, its waiting place given up.
  * Never fails: what the store cannot take back now lapses. [any] */

@@ -188,21 +188,29 @@ static void add_breaker(struct view *view, json_t *service, const struct ration_
 	json_object_set_new(service, "breaker", entry);
 }
 
-static void add_concurrency(json_t *service, const struct ration__rules *rules,
+static void add_concurrency(struct view *view, json_t *service, const struct ration__rules *rules,
 	const struct ration__concurrency *state)
 {
 	json_t *members = json_array();
+	uint32_t in_flight = state->in_flight;
 
 	for (uint16_t i = 0; i < state->count; i++) {
 		const struct ration__contender *member = &state->contenders[i];
 
+		uint32_t held = member->held;
+
+		/* ended, and settled with its member's next decision */
+		if (held && *ration__slot_word(view->engine->store, member->slot)) {
+			held--;
+			in_flight--;
+		}
 		json_array_append_new(members,
 			json_pack("{s:i, s:i, s:b}", "slot", (int)member->slot, "in_flight",
-				(int)member->held, "waiting", member->waiting != 0));
+				(int)held, "waiting", member->waiting != 0));
 	}
 	json_object_set_new(service, "concurrency",
 		json_pack("{s:i, s:i, s:o}", "max", rules ? (int)rules->concurrency.max : 0,
-			"in_flight", (int)state->in_flight, "members", members));
+			"in_flight", (int)in_flight, "members", members));
 }
 
 static void add_definition(struct view *view, const struct copied *copy)
@@ -249,7 +257,7 @@ static void add_record(struct view *view, const struct copied *copy)
 	if (copy->key[0] == RATION__RECORD_BREAKER)
 		add_breaker(view, service, rules, (const void *)copy->value);
 	else if (copy->key[0] == RATION__RECORD_CONCURRENCY)
-		add_concurrency(service, rules, (const void *)copy->value);
+		add_concurrency(view, service, rules, (const void *)copy->value);
 	for (uint32_t i = 0; count > 1 && rules && i < rules->limit_count; i++)
 		if (strlen(rules->limits[i].name) == parts[1].length &&
 			memcmp(rules->limits[i].name, parts[1].text, parts[1].length) == 0)

@@ -13,6 +13,9 @@ src_libcore_la_SOURCES += \
 	src/guard/key.c \
 	src/guard/key.h \
 	src/guard/keyset.c \
+	src/guard/lazy.c \
+	src/guard/local.c \
+	src/guard/orphan.c \
 	src/guard/permit.c \
 	src/guard/quota.c \
 	src/guard/rules.h \

@@ -132,7 +132,10 @@ static int settle_breaker(
 	before = *record->breaker;
 	event = ration__breaker_settle(
 		&keyset->guard->rules.breaker, record->breaker, txn->now_ns, pass, outcome);
-	record->dirty |= memcmp(&before, record->breaker, sizeof(before)) != 0;
+	if (memcmp(&before, record->breaker, sizeof(before)) != 0) {
+		record->dirty = true;
+		ration__hint_raise(engine);
+	}
 	settle->breaker_opened = event == RATION__BREAKER_OPENED;
 	settle->breaker_closed = event == RATION__BREAKER_CLOSED;
 	return 0;
@@ -298,6 +301,31 @@ int ration__permit_bury(void *arg, struct ration__txn *txn, uint16_t slot, uint3
 	return 0;
 }
 
+int ration__permit_take_back(struct ration__engine *engine, struct ration__txn *txn, uint16_t slot,
+	uint32_t generation, uint64_t seq)
+{
+	uint8_t key[RATION__PERMIT_KEY_SIZE];
+	struct permit_value copy;
+	const void *value;
+	size_t length;
+	int rc;
+
+	ration__key_permit(key, slot, generation, seq, RATION__PERMIT_PLACE);
+	rc = ration__txn_get(txn, key, sizeof(key), RATION__LAYOUT(RATION__RECORD_PERMIT), &value,
+		&length);
+	if (rc < 0)
+		return rc == RATION_EEMPTY ? 0 : rc;
+	if (length < PERMIT_VALUE_HEAD || length > sizeof(copy))
+		return 0;
+	memcpy(&copy, value, length);
+	if (copy.key_length != length - PERMIT_VALUE_HEAD)
+		return 0;
+	rc = bury_one(engine, txn, &copy, slot);
+	if (rc == 0)
+		rc = ration__txn_del(txn, key, sizeof(key));
+	return rc == RATION_EEMPTY ? 0 : rc;
+}
+
 size_t ration__burial_size(void)
 {
 	return sizeof(struct burial);
@@ -329,32 +357,39 @@ void ration__permit_reclaim(struct ration__engine *engine, struct ration__txn *t
 	}
 }
 
+/* Puts a live grant's place into the store, which does not know of it. */
+int ration__permit_assert(
+	struct ration__engine *engine, struct ration__txn *txn, struct ration__grant *grant)
+{
+	const struct ration__keyset *keyset = grant->keyset;
+	const struct ration__cell *cell = keyset->concurrency;
+	struct ration__workset *spare = &engine->spare;
+	struct ration__record *record;
+	int rc;
+
+	ration__workset_begin(spare, txn);
+	rc = ration__workset_get(
+		spare, cell->hash, ration__cell_key(keyset, cell), cell->length, &record);
+	if (rc < 0)
+		return rc;
+	ration__concurrency_assert(&keyset->guard->rules.concurrency, record->concurrency,
+		txn->now_ns, txn->slot, ration__concurrency_held(record->concurrency, txn->slot) + 1);
+	record->dirty = true;
+	rc = ration__workset_flush(spare);
+	return rc == 0 ? ration__permit_write(engine, txn, keyset, grant) : rc;
+}
+
 int ration__permit_reassert(void *arg, struct ration__txn *txn)
 {
 	struct ration__engine *engine = arg;
-	struct ration__workset *spare = &engine->spare;
 
 	for (struct ration__grant *grant = engine->grants; grant; grant = grant->next) {
-		const struct ration__keyset *keyset = grant->keyset;
-		const struct ration__cell *cell = keyset->concurrency;
-		struct ration__record *record;
 		int rc;
 
 		grant->pass.probe = 0; /* the breaker that it tried is gone */
-		if (!grant->permit)
+		if (!grant->permit || grant->unwritten)
 			continue;
-		ration__workset_begin(spare, txn);
-		rc = ration__workset_get(spare, cell->hash, ration__cell_key(keyset, cell),
-			cell->length, &record);
-		if (rc < 0)
-			return rc;
-		ration__concurrency_assert(&keyset->guard->rules.concurrency, record->concurrency,
-			txn->now_ns, txn->slot,
-			ration__concurrency_held(record->concurrency, txn->slot) + 1);
-		record->dirty = true;
-		rc = ration__workset_flush(spare);
-		if (rc == 0)
-			rc = ration__permit_write(engine, txn, keyset, grant);
+		rc = ration__permit_assert(engine, txn, grant);
 		if (rc < 0)
 			return rc;
 	}

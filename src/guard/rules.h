@@ -40,6 +40,10 @@ struct ration__limit {
 	int64_t durable_ns; /* quota: flush interval; 0: every unit (`sync`) */
 };
 
+#define RATION__ON_FAILURE_LOCAL 0
+#define RATION__ON_FAILURE_CLOSED 1
+#define RATION__ON_FAILURE_OPEN 2
+
 struct ration__rules {
 	uint32_t version; /* RATION__RULES_VERSION */
 	uint32_t limit_count;
@@ -50,10 +54,10 @@ struct ration__rules {
 	struct ration__concurrency_conf concurrency; /* max 0: none */
 	uint32_t wait_breaker; /* 1: an open breaker is waited for, not refused (not shared: see below) */
 	uint32_t wait_quota;
-	uint32_t reserved;
+	uint32_t on_failure; /* RATION__ON_FAILURE_*: when the store cannot answer */
 	char required_keys[RATION__PER_MAX][RATION__KEYNAME_MAX];
 };
-/* wait_* and required_keys are this process's own choice: they are not compared and not taken over
+/* wait_*, on_failure and required_keys are this process's own choice: they are not compared and not taken over
  * from the store. */
 
 #endif

@@ -34,7 +34,8 @@ void ration__hot_look(struct ration__store *store)
 		return;
 	used = stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages + 2;
 	store->compact = info.me_last_pgno > PAGES_MIN &&
-		info.me_last_pgno / (FREE_FACTOR + 1) > used && stat.ms_entries <= RECORDS_MAX;
+			 info.me_last_pgno / (FREE_FACTOR + 1) > used &&
+			 stat.ms_entries <= RECORDS_MAX;
 }
 
 static int64_t monotonic_ns(void)

@@ -72,39 +72,37 @@ static const struct {
 	unsigned long magic;
 	const char *name;
 } network_fs[] = {
-	{NFS_SUPER_MAGIC, "NFS"},
-	{SMB_SUPER_MAGIC, "SMB"},
-	{0xff534d42, "CIFS"},
-	{0xfe534d42, "SMB2"},
-	{CODA_SUPER_MAGIC, "Coda"},
-	{AFS_SUPER_MAGIC, "AFS"},
-	{0x6b414653, "AFS"},
-	{0x5346414f, "OpenAFS"},
-	{V9FS_MAGIC, "9p"},
-	{0x00c36400, "Ceph"},
-	{0x0bd00bd0, "Lustre"},
-	{0x47504653, "GPFS"},
-	{0x01161970, "GFS2"},
-	{0x7461636f, "OCFS2"},
-	{0x19830326, "BeeGFS"},
-	{0xaad7aaea, "PanFS"},
-	{NCP_SUPER_MAGIC, "NCP"},
+	{NFS_SUPER_MAGIC, "NFS"}, {SMB_SUPER_MAGIC, "SMB"}, {0xff534d42, "CIFS"},
+	{0xfe534d42, "SMB2"}, {CODA_SUPER_MAGIC, "Coda"}, {AFS_SUPER_MAGIC, "AFS"},
+	{0x6b414653, "AFS"}, {0x5346414f, "OpenAFS"}, {V9FS_MAGIC, "9p"}, {0x00c36400, "Ceph"},
+	{0x0bd00bd0, "Lustre"}, {0x47504653, "GPFS"}, {0x01161970, "GFS2"}, {0x7461636f, "OCFS2"},
+	{0x19830326, "BeeGFS"}, {0xaad7aaea, "PanFS"}, {NCP_SUPER_MAGIC, "NCP"},
 	{0x65735546, "FUSE"}, /* sshfs, s3fs, GlusterFS: cannot be told apart from local ones */
 };
+
+const char *ration__network_fs(unsigned long magic)
+{
+	for (size_t i = 0; i < RATION__COUNT(network_fs); i++)
+		if (magic == network_fs[i].magic)
+			return network_fs[i].name;
+	return NULL;
+}
 
 int ration__directory_refuse_fs(int fd, const char *path, ration_error **err)
 {
 	struct statfs fs;
+	const char *name;
 
 	if (fstatfs(fd, &fs) != 0)
-		return ration__error_set(err, RATION_ESYSTEM, "store %s: statfs: %s", path,
-			strerror(errno));
-	for (size_t i = 0; i < RATION__COUNT(network_fs); i++)
-		if (((unsigned long)fs.f_type & 0xffffffffu) == network_fs[i].magic)
-			return ration__error_set(err, RATION_ENETFS,
-				"store %s: is on %s, which cannot be shared safely; choose a directory on "
-				"a local disk or tmpfs",
-				path, network_fs[i].name);
+		return ration__error_set(
+			err, RATION_ESYSTEM, "store %s: statfs: %s", path, strerror(errno));
+	name = ration__network_fs((unsigned long)fs.f_type & 0xffffffffu);
+	if (name)
+		return ration__error_set(err, RATION_ENETFS,
+			"store %s: is on %s, which cannot be shared safely; choose a directory on "
+			"a local "
+			"disk or tmpfs",
+			path, name);
 	return 0;
 }
 
@@ -116,26 +114,30 @@ static int refuse_owner(const struct ration__store *store, const struct stat *st
 			err, RATION_ENOSTORE, "store %s: is not a directory", store->path);
 	if (st->st_mode & S_IWOTH)
 		return ration__error_set(err, RATION_EPERM,
-			"store %s: everybody may write to it (mode %04o); all who can write a store can "
+			"store %s: everybody may write to it (mode %04o); all who can write a "
+			"store can "
 			"break it: chmod o-w, or choose another directory",
 			store->path, (unsigned)st->st_mode & 07777);
 	if (store->shared) {
 		if (st->st_gid != store->gid || !(st->st_mode & S_IWGRP))
 			return ration__error_set(err, RATION_EPERM,
-				"store %s: does not belong to group %s (mode %04o); chgrp it and chmod 2770, "
+				"store %s: does not belong to group %s (mode %04o); chgrp it and "
+				"chmod 2770, "
 				"or drop the group setting",
 				store->path, options->group, (unsigned)st->st_mode & 07777);
 		if (geteuid() != 0 || st->st_uid == 0)
 			return 0; /* who is no member of the group cannot write the files */
 	} else if (st->st_mode & S_IWGRP) {
 		return ration__error_set(err, RATION_EPERM,
-			"store %s: its group may write to it (mode %04o); chmod g-w, or name the group in "
+			"store %s: its group may write to it (mode %04o); chmod g-w, or name the "
+			"group in "
 			"the store's settings to trust its members",
 			store->path, (unsigned)st->st_mode & 07777);
 	}
 	if (st->st_uid != geteuid())
 		return ration__error_set(err, RATION_EPERM,
-			"store %s: belongs to user %u, not to %u%s; use a store of your own, or a group's",
+			"store %s: belongs to user %u, not to %u%s; use a store of your own, or a "
+			"group's",
 			store->path, (unsigned)st->st_uid, (unsigned)geteuid(),
 			geteuid() == 0 ? " (root)" : "");
 	return 0;
@@ -155,9 +157,11 @@ static int make_path(struct ration__store *store, ration_error **err)
 		*p = '\0';
 		if (mkdir(text, 0700) == 0) {
 			if (c == '\0' && store->shared &&
-				(chown(text, (uid_t)-1, store->gid) != 0 || chmod(text, 02770) != 0))
+				(chown(text, (uid_t)-1, store->gid) != 0 ||
+					chmod(text, 02770) != 0))
 				return ration__error_set(err, ration__errno_code(errno),
-					"store %s: cannot be given to the group: %s", text, strerror(errno));
+					"store %s: cannot be given to the group: %s", text,
+					strerror(errno));
 		} else if (errno != EEXIST) {
 			return ration__error_set(err, ration__errno_code(errno),
 				"store %s: cannot make %s: %s", store->path, text, strerror(errno));
@@ -234,7 +238,8 @@ int ration__directory_open(struct ration__store *store, const struct ration__sto
 	real = realpath(store->path, NULL);
 	if (!real || strlen(real) >= sizeof(store->path) - 32) {
 		rc = ration__error_set(err, real ? RATION_ETOOBIG : ration__errno_code(errno),
-			"store %s: %s", store->path, real ? "the path is too long" : strerror(errno));
+			"store %s: %s", store->path,
+			real ? "the path is too long" : strerror(errno));
 		free(real);
 		goto refused;
 	}
@@ -249,8 +254,8 @@ refused:
 	return rc;
 }
 
-int ration__directory_sub(struct ration__store *store, int at, const char *name, int *out,
-	ration_error **err)
+int ration__directory_sub(
+	struct ration__store *store, int at, const char *name, int *out, ration_error **err)
 {
 	struct stat st;
 	int fd;
@@ -273,8 +278,8 @@ int ration__directory_sub(struct ration__store *store, int at, const char *name,
 		(st.st_uid != geteuid() && !store->shared)) {
 		close(fd);
 		return ration__error_set(err, RATION_EPERM,
-			"store %s: %s belongs to another user, or everybody may write to it", store->path,
-			name);
+			"store %s: %s belongs to another user, or everybody may write to it",
+			store->path, name);
 	}
 	*out = fd;
 	return 0;

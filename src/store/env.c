@@ -176,8 +176,8 @@ int ration__env_get(struct ration__env *env, MDB_txn *txn, MDB_val *key, MDB_val
 	return mdb_get(txn, env->dbi, key, value);
 }
 
-int ration__env_put(struct ration__env *env, MDB_txn *txn, MDB_val *key, MDB_val *value,
-	unsigned flags)
+int ration__env_put(
+	struct ration__env *env, MDB_txn *txn, MDB_val *key, MDB_val *value, unsigned flags)
 {
 	if (TRAP(env))
 		return MDB_PANIC;
@@ -198,8 +198,8 @@ int ration__env_cursor(struct ration__env *env, MDB_txn *txn, MDB_cursor **curso
 	return mdb_cursor_open(txn, env->dbi, cursor);
 }
 
-int ration__env_seek(struct ration__env *env, MDB_cursor *cursor, MDB_val *key, MDB_val *value,
-	MDB_cursor_op op)
+int ration__env_seek(
+	struct ration__env *env, MDB_cursor *cursor, MDB_val *key, MDB_val *value, MDB_cursor_op op)
 {
 	if (TRAP(env))
 		return MDB_PANIC;
@@ -236,8 +236,8 @@ int ration__env_error(int rc)
 	case EROFS:
 		return ration__errno_code(rc);
 	default:
-		/* MDB_CORRUPTED, PAGE_NOTFOUND, PANIC, INVALID, VERSION_MISMATCH, BAD_TXN, ... and a
-		 * file that is gone or unreadable: made anew, as far as hot/ is concerned */
+		/* MDB_CORRUPTED, PAGE_NOTFOUND, PANIC, INVALID, VERSION_MISMATCH, BAD_TXN, ... and
+		 * a file that is gone or unreadable: made anew, as far as hot/ is concerned */
 		return RATION_EIO;
 	}
 }

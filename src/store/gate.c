@@ -84,7 +84,7 @@ static bool sleep_on(struct ration__gate *gate, uint32_t word, int64_t slice_ns)
 	struct timespec slice = {.tv_sec = 0, .tv_nsec = (long)slice_ns};
 
 	return syscall(SYS_futex, &gate->word, FUTEX_WAIT, word, &slice, NULL, 0) != 0 &&
-		errno == ETIMEDOUT;
+	       errno == ETIMEDOUT;
 }
 
 int ration__gate_wait(struct ration__gate *gate, const struct ration__gate_self *self,
@@ -123,8 +123,8 @@ int ration__gate_wait(struct ration__gate *gate, const struct ration__gate_self 
 		if (wait_ns >= 0)
 			slice = ration__min64(slice, start + wait_ns - now);
 		if (whole || slice <= 0 || stood >= self->deadline_ns) {
-			/* The kernel is asked once a slice at most. What the dead one wrote was seen by
-			 * the kernel before it dropped the lock, so acquire suffices. */
+			/* The kernel is asked once a slice at most. What the dead one wrote was
+			 * seen by the kernel before it dropped the lock, so acquire suffices. */
 			if (owner_is_dead(word, name, self->members_fd)) {
 				if (!atomic_compare_exchange_strong_explicit(&gate->word, &word,
 					    name | RATION__GATE_WAITERS, memory_order_acquire,

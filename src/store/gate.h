@@ -16,7 +16,8 @@
  *
  * Invariants: the word changes from one owner to another only by compare-and-swap against the very
  * owner whose death was seen; generations make a name unique, so the same word cannot come back.
- * `turns` is raised by each new owner: that it stands still is what "the store does not move" means.
+ * `turns` is raised by each new owner: that it stands still is what "the store does not move"
+ * means.
  *
  * Not here: what is done inside, and what taking over from a dead owner obliges to.
  */
@@ -67,8 +68,8 @@ static inline bool ration__gate_try(struct ration__gate *gate, uint32_t name)
 	uint32_t free_word = 0;
 
 	/* acquire: pairs with the release in ration__gate_release */
-	if (!atomic_compare_exchange_strong_explicit(&gate->word, &free_word, name,
-		    memory_order_acquire, memory_order_relaxed))
+	if (!atomic_compare_exchange_strong_explicit(
+		    &gate->word, &free_word, name, memory_order_acquire, memory_order_relaxed))
 		return false;
 	/* only the owner writes turns, so load and store need not be one operation */
 	atomic_store_explicit(&gate->turns,

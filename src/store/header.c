@@ -29,7 +29,8 @@ static void abi_text(char out[static sizeof(((struct ration__header *)0)->abi)])
 
 	memset(out, 0, sizeof(((struct ration__header *)0)->abi));
 	snprintf(out, sizeof(((struct ration__header *)0)->abi),
-		"pointers of %zu bits, pages of %ld bytes, %s endian, LMDB %d.%d, header of %zu bytes",
+		"pointers of %zu bits, pages of %ld bytes, %s endian, LMDB %d.%d, header of %zu "
+		"bytes",
 		sizeof(void *) * CHAR_BIT, sysconf(_SC_PAGESIZE), order.bytes[0] ? "little" : "big",
 		MDB_VERSION_MAJOR, MDB_VERSION_MINOR, sizeof(struct ration__header));
 }
@@ -37,7 +38,7 @@ static void abi_text(char out[static sizeof(((struct ration__header *)0)->abi)])
 static uint64_t stamp_sum(const struct ration__header *header)
 {
 	return ration__hash64(header->abi, sizeof(header->abi)) ^
-		((uint64_t)header->schema << 32 | header->clock_kind);
+	       ((uint64_t)header->schema << 32 | header->clock_kind);
 }
 
 void ration__boot_id(char out[40])
@@ -63,7 +64,8 @@ uint64_t ration__time_namespace(void)
 
 static uint32_t clock_kind(const struct ration__store *store)
 {
-	return ration__clock_injected(&store->clock) ? RATION__CLOCK_INJECTED : RATION__CLOCK_SYSTEM;
+	return ration__clock_injected(&store->clock) ? RATION__CLOCK_INJECTED
+						     : RATION__CLOCK_SYSTEM;
 }
 
 static int lock_file(struct ration__store *store, int fd, ration_error **err)
@@ -73,12 +75,12 @@ static int lock_file(struct ration__store *store, int fd, ration_error **err)
 
 	for (int waited = 0; fcntl(fd, F_OFD_SETLK, &lock) != 0; waited += 2) {
 		if (errno != EAGAIN && errno != EACCES)
-			return ration__error_set(err, ration__errno_code(errno), "store %s: lock: %s",
-				store->path, strerror(errno));
+			return ration__error_set(err, ration__errno_code(errno),
+				"store %s: lock: %s", store->path, strerror(errno));
 		if (waited >= MAKE_WAIT_MS)
 			return ration__error_set(err, RATION_ESTORE,
-				"store %s: another process has been making it for %d s", store->path,
-				MAKE_WAIT_MS / 1000);
+				"store %s: another process has been making it for %d s",
+				store->path, MAKE_WAIT_MS / 1000);
 		nanosleep(&pause, NULL);
 	}
 	return 0;
@@ -103,16 +105,16 @@ static int make(struct ration__store *store, int fd, ration_error **err)
 	struct ration__header *header;
 	int rc;
 
-	/* to nothing and back: what a maker that died wrote is gone. In full, or a full disk would be
-	 * a SIGBUS later. */
+	/* to nothing and back: what a maker that died wrote is gone. In full, or a full disk would
+	 * be a SIGBUS later. */
 	rc = ftruncate(fd, 0) == 0 ? posix_fallocate(fd, 0, sizeof(*header)) : errno;
 	if (rc != 0)
-		return ration__error_set(err, ration__errno_code(rc), "store %s: cannot make gate: %s",
-			store->path, strerror(rc));
+		return ration__error_set(err, ration__errno_code(rc),
+			"store %s: cannot make gate: %s", store->path, strerror(rc));
 	rc = map_file(store, fd, &header);
 	if (rc != 0)
-		return ration__error_set(err, rc, "store %s: cannot map gate: %s", store->path,
-			strerror(errno));
+		return ration__error_set(
+			err, rc, "store %s: cannot map gate: %s", store->path, strerror(errno));
 	header->schema = RATION__STORE_SCHEMA;
 	header->clock_kind = clock_kind(store);
 	abi_text(header->abi);
@@ -120,8 +122,8 @@ static int make(struct ration__store *store, int fd, ration_error **err)
 	header->time_namespace = ration__time_namespace();
 	ration__boot_id(header->boot_id);
 	if (msync(header, sizeof(*header), MS_SYNC) != 0 && errno != EINVAL) {
-		rc = ration__error_set(err, RATION_EIO, "store %s: gate: %s", store->path,
-			strerror(errno));
+		rc = ration__error_set(
+			err, RATION_EIO, "store %s: gate: %s", store->path, strerror(errno));
 		munmap(header, sizeof(*header));
 		return rc;
 	}
@@ -148,39 +150,45 @@ static int check(struct ration__store *store, int fd, ration_error **err)
 	static_assert(sizeof(stamps) == offsetof(struct ration__header, gate), "the stamps' copy");
 	got = pread(fd, &stamps, sizeof(stamps), 0);
 	if (got < 0 || fstat(fd, &st) != 0)
-		return ration__error_set(err, RATION_EIO, "store %s: cannot read gate: %s", store->path,
-			strerror(errno));
+		return ration__error_set(err, RATION_EIO, "store %s: cannot read gate: %s",
+			store->path, strerror(errno));
 	magic = got < (ssize_t)sizeof(magic) ? 0 : stamps.magic;
 	if (magic == 0)
 		return RATION_EEMPTY;
 	if (magic != RATION__STORE_MAGIC || got < (ssize_t)sizeof(stamps))
 		return ration__error_set(err, RATION_ESCHEMA,
-			"store %s: its gate file is not a store's; choose another directory", store->path);
+			"store %s: its gate file is not a store's; choose another directory",
+			store->path);
 	if (stamps.schema != RATION__STORE_SCHEMA)
 		return ration__error_set(err, RATION_ESCHEMA,
-			"store %s: has layout %u, this program knows layout %d; use programs of one version "
+			"store %s: has layout %u, this program knows layout %d; use programs of "
+			"one version "
 			"on one store, or remove it while none of them runs",
 			store->path, (unsigned)stamps.schema, RATION__STORE_SCHEMA);
 	stamps.abi[sizeof(stamps.abi) - 1] = '\0';
 	abi_text(abi);
 	if (strcmp(abi, stamps.abi) != 0)
 		return ration__error_set(err, RATION_EABI,
-			"store %s: was made by a program with %s; this one has %s; programs of both kinds "
+			"store %s: was made by a program with %s; this one has %s; programs of "
+			"both kinds "
 			"cannot share a store",
 			store->path, stamps.abi, abi);
 	if (stamps.stamp_sum != (ration__hash64(stamps.abi, sizeof(stamps.abi)) ^
 					((uint64_t)stamps.schema << 32 | stamps.clock_kind)) ||
 		st.st_size < (off_t)sizeof(struct ration__header))
 		return ration__error_set(err, RATION_EIO,
-			"store %s: its gate file is damaged; remove the store while no program uses it",
+			"store %s: its gate file is damaged; remove the store while no program "
+			"uses it",
 			store->path);
 	if (stamps.clock_kind != clock_kind(store))
 		return ration__error_set(err, RATION_ECLOCK,
-			"store %s: was made with %s, this program runs on %s; use a store of its own",
+			"store %s: was made with %s, this program runs on %s; use a store of its "
+			"own",
 			store->path,
 			stamps.clock_kind == RATION__CLOCK_SYSTEM ? "the system's clock"
 								  : "an injected clock",
-			clock_kind(store) == RATION__CLOCK_SYSTEM ? "the system's" : "an injected one");
+			clock_kind(store) == RATION__CLOCK_SYSTEM ? "the system's"
+								  : "an injected one");
 	return 0;
 }
 
@@ -202,8 +210,8 @@ static int open_file(struct ration__store *store, bool must_exist, int *out, rat
 		}
 	}
 	if (fd < 0)
-		return ration__error_set(err, ration__errno_code(errno), "store %s: cannot open gate: %s",
-			store->path, strerror(errno));
+		return ration__error_set(err, ration__errno_code(errno),
+			"store %s: cannot open gate: %s", store->path, strerror(errno));
 	*out = fd;
 	return 0;
 }
@@ -237,8 +245,8 @@ int ration__header_open(struct ration__store *store, const struct ration__store_
 		goto refused;
 	rc = map_file(store, fd, &header);
 	if (rc != 0 || fstat(fd, &st) != 0) {
-		rc = ration__error_set(err, rc ? rc : RATION_ESYSTEM, "store %s: cannot map gate: %s",
-			store->path, strerror(errno));
+		rc = ration__error_set(err, rc ? rc : RATION_ESYSTEM,
+			"store %s: cannot map gate: %s", store->path, strerror(errno));
 		goto refused;
 	}
 	store->gate_fd = fd;
@@ -284,7 +292,8 @@ int ration__header_admit(struct ration__store *store, int64_t now, bool *reboot,
 		if (!others_alive(store))
 			return 0;
 		return ration__error_set(err, RATION_EKERNEL,
-			"store %s: in use by programs under another kernel; each host needs a store of its "
+			"store %s: in use by programs under another kernel; each host needs a "
+			"store of its "
 			"own, on a local disk",
 			store->path);
 	}
@@ -292,19 +301,22 @@ int ration__header_admit(struct ration__store *store, int64_t now, bool *reboot,
 		return 0;
 	if (ns && header->time_namespace && ns != header->time_namespace)
 		return ration__error_set(err, RATION_ECLOCK,
-			"store %s: its members are in time namespace %llu, this process in %llu; run them "
+			"store %s: its members are in time namespace %llu, this process in %llu; "
+			"run them "
 			"in the same one",
-			store->path, (unsigned long long)header->time_namespace, (unsigned long long)ns);
+			store->path, (unsigned long long)header->time_namespace,
+			(unsigned long long)ns);
 	/* Nobody alive could have written a clock from the future, so it is damage: see hot.c. */
 	if (last > now + RATION__AHEAD_MAX_NS && others_alive(store))
 		return ration__error_set(err, RATION_ECLOCK,
-			"store %s: this process' clock (CLOCK_BOOTTIME) is %lld s behind its members'",
+			"store %s: this process' clock (CLOCK_BOOTTIME) is %lld s behind its "
+			"members'",
 			store->path, (long long)((last - now) / RATION__NS_PER_S));
 	return 0;
 }
 
-/* Voids everything that the boot before left, after a new hot/ was made. Nobody else is a member. The
- * boot id comes last: a death on the way repeats all of it. */
+/* Voids everything that the boot before left, after a new hot/ was made. Nobody else is a member.
+ * The boot id comes last: a death on the way repeats all of it. */
 void ration__header_reboot(struct ration__store *store)
 {
 	struct ration__header *header = store->header;

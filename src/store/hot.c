@@ -24,6 +24,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/statvfs.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -47,7 +48,8 @@ void ration__hot_unlink(struct ration__store *store, uint64_t epoch)
 	unlinkat(store->hot_dir_fd, name, 0);
 }
 
-/* Where pages are copied on write, allocating in full guarantees nothing: a full disk is a SIGBUS. */
+/* Where pages are copied on write, allocating in full guarantees nothing: a full disk is a SIGBUS.
+ */
 static bool copies_on_write(int dir_fd)
 {
 	struct statfs fs;
@@ -105,7 +107,8 @@ int ration__hot_locate(struct ration__store *store, ration_error **err)
 		header->hot_path[sizeof(header->hot_path) - 1] = '\0';
 		if (*store->hot_wish && strcmp(store->hot_wish, header->hot_path) != 0)
 			ration__store_note(store, RATION_LOG_WARNING,
-				"store %s: hot/ stays at %s, where the store was made with it", store->path,
+				"store %s: hot/ stays at %s, where the store was made with it",
+				store->path,
 				*header->hot_path ? header->hot_path : "its default place");
 		return *header->hot_path ? open_elsewhere(store, header->hot_path, err)
 					 : open_inside(store, err);
@@ -115,7 +118,8 @@ int ration__hot_locate(struct ration__store *store, ration_error **err)
 		memcpy(path, store->hot_wish, sizeof(path));
 		rc = open_elsewhere(store, path, err);
 	} else if (copies_on_write(store->dir_fd)) {
-		/* /dev/shm is open to everybody: directory_sub refuses what another user prepared */
+		/* /dev/shm is open to everybody: directory_sub refuses what another user prepared
+		 */
 		length = snprintf(path, sizeof(path), "/dev/shm/ration-%llx-%llx",
 			(unsigned long long)store->dev, (unsigned long long)store->ino);
 		rc = length < 0 ? RATION_ETOOBIG : open_elsewhere(store, path, err);
@@ -132,6 +136,15 @@ void ration__hot_close(struct ration__store *store)
 {
 	ration__env_close(&store->hot);
 	store->hot_epoch = 0;
+}
+
+/* Asked first: a file system would give all it has before it says no, to everybody's harm. */
+static bool has_room(struct ration__store *store)
+{
+	struct statvfs fs;
+
+	return fstatvfs(store->hot_dir_fd, &fs) != 0 ||
+	       fs.f_bavail > store->hot_bytes / (fs.f_frsize ? fs.f_frsize : 1);
 }
 
 static int allocate(struct ration__store *store, const char *name)
@@ -155,6 +168,8 @@ int ration__hot_make(struct ration__store *store, uint64_t epoch, struct ration_
 	file_name(name, epoch);
 	snprintf(path, sizeof(path), "%s/%s", store->hot_path, name);
 	ration__hot_unlink(store, epoch);
+	if (!has_room(store))
+		return RATION_ENOSPC;
 	fd = openat(store->hot_dir_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, mode);
 	if (fd < 0)
 		return ration__errno_code(errno);
@@ -273,7 +288,7 @@ int ration__hot_prepare(struct ration__store *store, int64_t now, bool reboot)
 	} else if (atomic_load_explicit(&header->suspect, memory_order_relaxed) == epoch) {
 		rc = wipe(store, now, "hot/ is damaged");
 	} else if (atomic_load_explicit(&header->inherited, memory_order_relaxed) >=
-		RATION__INHERITED_MAX) {
+		   RATION__INHERITED_MAX) {
 		rc = wipe(store, now, "its members die inside transactions");
 	} else if (store->hot_epoch != epoch) {
 		ration__hot_close(store);

@@ -44,9 +44,9 @@ struct ration__ledger {
 
 struct ration__sweep {
 	uint8_t key[RATION__KEY_MAX + 8]; /* stored form of the key to go on from */
-	size_t key_length;                /* 0: from the first */
-	uint32_t interval, left;          /* commits from one look to the next; until the next */
-	size_t entries;                   /* when this round began */
+	size_t key_length;		  /* 0: from the first */
+	uint32_t interval, left;	  /* commits from one look to the next; until the next */
+	size_t entries;			  /* when this round began */
 };
 
 struct ration__store {
@@ -60,7 +60,7 @@ struct ration__store {
 	int failed; /* of the running transaction */
 	MDB_txn *mtxn;
 	struct ration__env hot, fresh; /* fresh: being made by compaction */
-	uint64_t hot_epoch; /* 0: hot is closed */
+	uint64_t hot_epoch;	       /* 0: hot is closed */
 	struct ration__sweep sweep;
 	struct ration__stall stall;
 	int64_t looked_ns; /* when the path was last compared with the gate file */
@@ -81,7 +81,7 @@ struct ration__store {
 	gid_t gid;
 	bool shared; /* group mode */
 	bool wake_bound;
-	bool opened;    /* the caller has it: what it holds is to be re-asserted after joining */
+	bool opened;	/* the caller has it: what it holds is to be re-asserted after joining */
 	bool fork_busy; /* set around fork: this process was inside the gate */
 	pthread_mutex_t join_mutex;
 	struct ration__ledger ledger;
@@ -105,10 +105,12 @@ struct ration__store {
  * in it. */
 int ration__directory_open(struct ration__store *store, const struct ration__store_options *options,
 	ration_error **err);
+/* Name of a network file system by its statfs magic; NULL: it is none. */
+const char *ration__network_fs(unsigned long magic);
 int ration__directory_refuse_fs(int fd, const char *path, ration_error **err);
 /* A directory inside the store's, made when absent. *fd on 0. */
-int ration__directory_sub(struct ration__store *store, int at, const char *name, int *fd,
-	ration_error **err);
+int ration__directory_sub(
+	struct ration__store *store, int at, const char *name, int *fd, ration_error **err);
 mode_t ration__store_mode(const struct ration__store *store);
 
 /* header.c */
@@ -118,7 +120,8 @@ void ration__header_close(struct ration__store *store);
 void ration__boot_id(char out[40]);
 uint64_t ration__time_namespace(void);
 /* Under the gate, at joining: clock, time namespace, boot. *reboot: hot/ is from another boot. */
-int ration__header_admit(struct ration__store *store, int64_t now, bool *reboot, ration_error **err);
+int ration__header_admit(
+	struct ration__store *store, int64_t now, bool *reboot, ration_error **err);
 void ration__header_reboot(struct ration__store *store);
 
 /* members.c */
@@ -129,7 +132,8 @@ void ration__members_leave(struct ration__store *store);
 void ration__members_buried(struct ration__store *store); /* after the commit that buried them */
 
 /* env.c: LMDB calls that may meet damage; all answer MDB_*, MDB_PANIC after a failed assert. An
- * environment begins with a marker that holds `tag`: made in an empty one when `make`, else checked. */
+ * environment begins with a marker that holds `tag`: made in an empty one when `make`, else
+ * checked. */
 int ration__env_open(struct ration__env *env, const char *path, unsigned flags, size_t bytes,
 	mode_t mode, uint64_t tag, bool make);
 void ration__env_close(struct ration__env *env);
@@ -137,8 +141,8 @@ int ration__env_begin(struct ration__env *env, MDB_txn **txn);
 int ration__env_commit(struct ration__env *env, MDB_txn *txn);
 void ration__env_abort(struct ration__env *env, MDB_txn *txn);
 int ration__env_get(struct ration__env *env, MDB_txn *txn, MDB_val *key, MDB_val *value);
-int ration__env_put(struct ration__env *env, MDB_txn *txn, MDB_val *key, MDB_val *value,
-	unsigned flags);
+int ration__env_put(
+	struct ration__env *env, MDB_txn *txn, MDB_val *key, MDB_val *value, unsigned flags);
 int ration__env_del(struct ration__env *env, MDB_txn *txn, MDB_val *key);
 int ration__env_cursor(struct ration__env *env, MDB_txn *txn, MDB_cursor **cursor);
 int ration__env_seek(struct ration__env *env, MDB_cursor *cursor, MDB_val *key, MDB_val *value,

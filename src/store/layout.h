@@ -27,8 +27,8 @@ enum ration__clock_kind {
 
 struct ration__slot {
 	_Atomic uint32_t generation; /* raised when taken and when buried */
-	_Atomic uint32_t used;       /* 1: its member may hold something; lock gone: to be buried */
-	_Atomic uint64_t word;       /* free for the guard */
+	_Atomic uint32_t used;	     /* 1: its member may hold something; lock gone: to be buried */
+	_Atomic uint64_t word;	     /* free for the guard */
 	_Atomic int64_t pid;
 	_Atomic int64_t since_wall_ns;
 	char name[32];
@@ -45,7 +45,7 @@ struct ration__header {
 
 	/* one line: all that a transaction touches */
 	struct ration__gate gate;
-	_Atomic uint64_t epoch;   /* of hot/; 0: none made yet */
+	_Atomic uint64_t epoch;	  /* of hot/; 0: none made yet */
 	_Atomic uint64_t suspect; /* the epoch that somebody found damaged */
 	_Atomic int64_t wipe_ns;
 	_Atomic int64_t last_now_ns;

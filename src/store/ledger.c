@@ -101,13 +101,13 @@ static int acquire(struct ration__store *store)
 	return rc;
 }
 
-static uint64_t sum_of(const struct envelope *envelope, const void *key, size_t key_length,
-	const void *value)
+static uint64_t sum_of(
+	const struct envelope *envelope, const void *key, size_t key_length, const void *value)
 {
 	return ration__hash64((const char *)envelope + sizeof(envelope->sum),
 		       sizeof(*envelope) - sizeof(envelope->sum)) +
-		UINT64_C(0x9e3779b97f4a7c15) * ration__hash64(key, key_length) +
-		UINT64_C(0xc2b2ae3d27d4eb4f) * ration__hash64(value, envelope->length);
+	       UINT64_C(0x9e3779b97f4a7c15) * ration__hash64(key, key_length) +
+	       UINT64_C(0xc2b2ae3d27d4eb4f) * ration__hash64(value, envelope->length);
 }
 
 /* Copies out; value has RATION__LEDGER_VALUE_MAX bytes. RATION_EEMPTY: absent. */
@@ -189,7 +189,8 @@ static void complain(struct ration__store *store, int rc)
 	if (rc != RATION_EIO || !store->hooks.log)
 		return;
 	snprintf(text, sizeof(text),
-		"store %s: ledger/data is damaged; quotas and settings in it cannot be read; move it away "
+		"store %s: ledger/data is damaged; quotas and settings in it cannot be read; move "
+		"it away "
 		"to begin a new one",
 		store->path);
 	store->hooks.log(store->hooks.arg, RATION_LOG_ERROR, text);

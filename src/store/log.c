@@ -7,8 +7,8 @@
 
 #include "base/util.h"
 
-void ration__store_note(struct ration__store *store, enum ration_log_level level,
-	const char *format, ...)
+void ration__store_note(
+	struct ration__store *store, enum ration_log_level level, const char *format, ...)
 {
 	va_list args;
 

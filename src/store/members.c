@@ -5,8 +5,8 @@
  *               bytes 1024..1039: registrars, locked by who is about to become a member
  *
  * Liveness is the lock: the kernel drops it when the last descriptor of the process goes, after its
- * last thread wrote its last byte. Slots change hands only under the gate. A newcomer has no slot to
- * sign the gate's word with, so it signs as a registrar.
+ * last thread wrote its last byte. Slots change hands only under the gate. A newcomer has no slot
+ * to sign the gate's word with, so it signs as a registrar.
  *
  *              join: lock had, generation + 1                 leave, or bury by another
  *     free ──────────────────────────────────────► used ─────────────────────────────────► free
@@ -27,7 +27,8 @@
 
 static int lock_byte(int fd, unsigned id, short type)
 {
-	struct flock lock = {.l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)id, .l_len = 1};
+	struct flock lock = {
+		.l_type = type, .l_whence = SEEK_SET, .l_start = (off_t)id, .l_len = 1};
 
 	return fcntl(fd, F_OFD_SETLK, &lock);
 }
@@ -51,8 +52,8 @@ int ration__members_open(struct ration__store *store, ration_error **err)
 unusable:
 	if (fd >= 0)
 		close(fd);
-	return ration__error_set(err, ration__errno_code(errno), "store %s: cannot open members: %s",
-		store->path, strerror(errno));
+	return ration__error_set(err, ration__errno_code(errno),
+		"store %s: cannot open members: %s", store->path, strerror(errno));
 }
 
 /* Somebody may have closed our descriptor (that is how a living member is taken for dead), and the
@@ -61,8 +62,8 @@ static int check_descriptor(struct ration__store *store, ration_error **err)
 {
 	struct stat st;
 
-	if (store->members_fd >= 0 && fstat(store->members_fd, &st) == 0 && st.st_dev == store->dev &&
-		st.st_ino == store->members_ino)
+	if (store->members_fd >= 0 && fstat(store->members_fd, &st) == 0 &&
+		st.st_dev == store->dev && st.st_ino == store->members_ino)
 		return 0;
 	return ration__members_open(store, err);
 }
@@ -106,8 +107,8 @@ bool ration__txn_bury_if_dead(struct ration__txn *txn, uint16_t slot)
 	if (store->buried_count == RATION__BURIED_MAX ||
 		ration__byte_locked(store->members_fd, slot))
 		return false;
-	generation = atomic_load_explicit(
-		&store->header->slots[slot].generation, memory_order_relaxed);
+	generation =
+		atomic_load_explicit(&store->header->slots[slot].generation, memory_order_relaxed);
 	if (store->hooks.bury)
 		rc = store->hooks.bury(store->hooks.arg, txn, slot, generation);
 	if (rc != 0 && !store->failed)
@@ -191,8 +192,8 @@ static int join_inside(struct ration__store *store, ration_error **err)
 			store->hot_path, ration_strerror(rc));
 	rc = take_slot(store);
 	if (rc != 0)
-		return ration__error_set(err, rc, "store %s: %d members use it already", store->path,
-			RATION__SLOTS_MAX);
+		return ration__error_set(err, rc, "store %s: %d members use it already",
+			store->path, RATION__SLOTS_MAX);
 	store->name = ration__gate_name(store->slot, store->generation);
 	ration__gate_rename(&store->header->gate, store->name);
 	/* hot/ opened just now is no loss to who holds nothing yet */
@@ -206,14 +207,16 @@ static int join_as(
 	struct timespec ts;
 	int rc;
 
-	/* A generation that no other registrar of this byte had: an address and the time will do. */
+	/* A generation that no other registrar of this byte had: an address and the time will do.
+	 */
 	clock_gettime(CLOCK_MONOTONIC, &ts);
 	store->name = ration__gate_name(
 		registrar, (uint32_t)(ts.tv_nsec ^ ts.tv_sec ^ ((uintptr_t)store >> 4)));
 	rc = ration__store_acquire(store, wait_ns);
 	if (rc == RATION_ESTORE)
 		ration__error_set(err, rc,
-			"store %s: a member holds its gate and does not move (stopped?); waited %lld ms",
+			"store %s: a member holds its gate and does not move (stopped?); waited "
+			"%lld ms",
 			store->path, (long long)(store->deadline_ns / RATION__NS_PER_MS));
 	if (rc != 0)
 		return rc;
@@ -285,7 +288,7 @@ size_t ration__store_members(struct ration__store *store, struct ration__member 
 			member->slot = i;
 			member->generation = slot->generation;
 			member->alive = (store->joined && i == store->slot) ||
-				ration__byte_locked(store->members_fd, i);
+					ration__byte_locked(store->members_fd, i);
 			member->pid = slot->pid;
 			member->since_wall_ns = slot->since_wall_ns;
 			memcpy(member->name, slot->name, sizeof(member->name));
@@ -318,5 +321,6 @@ size_t ration__store_live(struct ration__store *store)
 size_t ration__store_rank(struct ration__store *store)
 {
 	/* without a slot: after all who have one */
-	return count_live(store, store->slot == RATION__SLOT_NONE ? RATION__SLOTS_MAX : store->slot);
+	return count_live(
+		store, store->slot == RATION__SLOT_NONE ? RATION__SLOTS_MAX : store->slot);
 }

@@ -2,9 +2,9 @@
  * Records: keys and payloads as they stand in hot/.
  *
  * A stored key is padded to a multiple of 8 bytes, the last byte saying how many were added, and a
- * stored value is a 16-byte envelope and the payload, padded likewise. LMDB lays nodes from a page's
- * end downwards, so with all sizes multiples of 8 every payload is aligned to 8 inside the map, and
- * may be read there. (Padding keeps prefixes, and is unambiguous.)
+ * stored value is a 16-byte envelope and the payload, padded likewise. LMDB lays nodes from a
+ * page's end downwards, so with all sizes multiples of 8 every payload is aligned to 8 inside the
+ * map, and may be read there. (Padding keeps prefixes, and is unambiguous.)
  *
  * LMDB has no checksums; ours covers key, type and payload, so that a stray write is seen as damage
  * and not as a limit. Not here: what a payload means, but for its first 8 bytes, the rest time.
@@ -73,8 +73,8 @@ static inline uint64_t sum_of(const MDB_val *key, uint16_t type, const void *pay
 {
 	/* the odd factor: or key and payload could change places */
 	return ration__hash64(payload, length) +
-		UINT64_C(0x9e3779b97f4a7c15) * ration__hash64(key->mv_data, key->mv_size) +
-		((uint64_t)length << 16 | type);
+	       UINT64_C(0x9e3779b97f4a7c15) * ration__hash64(key->mv_data, key->mv_size) +
+	       ((uint64_t)length << 16 | type);
 }
 
 /* Damage can make LMDB hand out any pointer and length: nothing is read before both are known to
@@ -107,7 +107,8 @@ int ration__record_check(const struct ration__env *env, const MDB_val *key, cons
 	return 0;
 }
 
-/* Every error but "absent" ends the transaction: what it did so far rests on what it did not get. */
+/* Every error but "absent" ends the transaction: what it did so far rests on what it did not get.
+ */
 static int fail(struct ration__store *store, int code)
 {
 	if (code == RATION_EIO)
@@ -206,8 +207,8 @@ static int visit_one(struct ration__store *store, const MDB_val *key, size_t len
 }
 
 int ration__txn_visit(struct ration__txn *txn, const void *prefix, size_t prefix_length,
-	const void *from, size_t from_length, size_t max, ration__visit_fn fn, void *arg, void *next,
-	size_t *next_length)
+	const void *from, size_t from_length, size_t max, ration__visit_fn fn, void *arg,
+	void *next, size_t *next_length)
 {
 	struct ration__store *store = txn->store;
 	struct stored_key start;
@@ -225,8 +226,8 @@ int ration__txn_visit(struct ration__txn *txn, const void *prefix, size_t prefix
 		return fail(store, ration__env_error(rc));
 	key.mv_data = from ? start.val.mv_data : (void *)(uintptr_t)prefix;
 	key.mv_size = from ? start.val.mv_size : prefix_length;
-	rc = ration__env_seek(&store->hot, cursor, &key, &value,
-		key.mv_size ? MDB_SET_RANGE : MDB_FIRST);
+	rc = ration__env_seek(
+		&store->hot, cursor, &key, &value, key.mv_size ? MDB_SET_RANGE : MDB_FIRST);
 	for (; rc == 0; rc = ration__env_seek(&store->hot, cursor, &key, &value, MDB_NEXT)) {
 		if (key.mv_size < prefix_length ||
 			(prefix_length && memcmp(key.mv_data, prefix, prefix_length) != 0)) {

@@ -23,7 +23,7 @@ static void before_fork(void)
 	pthread_mutex_lock(&registry_mutex);
 	for (struct ration__store *store = registry; store; store = store->next)
 		store->fork_busy = ration__gate_is(&store->header->gate, store->name) ||
-			ration__gate_is(&store->header->ledger_gate, store->name);
+				   ration__gate_is(&store->header->ledger_gate, store->name);
 }
 
 static void after_fork_parent(void)

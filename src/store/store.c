@@ -67,8 +67,8 @@ static int bring_up(struct ration__store *store, const struct ration__store_opti
 	return rc;
 }
 
-/* A stopped peer that holds the gate is no reason to fail: this member begins degraded, and joins at
- * the first transaction that gets in. */
+/* A stopped peer that holds the gate is no reason to fail: this member begins degraded, and joins
+ * at the first transaction that gets in. */
 static int join_first(struct ration__store *store, ration_error **err)
 {
 	ration_error *why = NULL;
@@ -88,8 +88,8 @@ static int join_first(struct ration__store *store, ration_error **err)
 	return rc;
 }
 
-int ration__store_open(const struct ration__store_options *options, struct ration__store **out,
-	ration_error **err)
+int ration__store_open(
+	const struct ration__store_options *options, struct ration__store **out, ration_error **err)
 {
 	struct ration__store *store;
 	int rc;
@@ -108,7 +108,8 @@ int ration__store_open(const struct ration__store_options *options, struct ratio
 		goto not_up;
 	rc = ration__registry_add(store);
 	if (rc != 0) {
-		ration__error_set(err, rc, "store %s: is open in this process already", store->path);
+		ration__error_set(
+			err, rc, "store %s: is open in this process already", store->path);
 		goto not_up;
 	}
 	rc = join_first(store, err);
@@ -134,6 +135,11 @@ void ration__store_close(struct ration__store *store)
 		ration__members_leave(store);
 	ration__registry_remove(store);
 	fini(store);
+}
+
+bool ration__store_forked(const struct ration__store *store)
+{
+	return store->forked;
 }
 
 const char *ration__store_path(const struct ration__store *store)

@@ -26,7 +26,7 @@
 #include "base/error.h"
 
 #define RATION__SLOTS_MAX 1024
-#define RATION__KEY_MAX 503   /* LMDB's 511, less the padding that keeps payloads aligned */
+#define RATION__KEY_MAX 503	/* LMDB's 511, less the padding that keeps payloads aligned */
 #define RATION__VALUE_MAX 32768 /* of a payload in hot/; of a value in the ledger: 16384 */
 #define RATION__LEDGER_VALUE_MAX 16384
 #define RATION__STORE_WORDS 16
@@ -36,10 +36,10 @@ struct ration__txn;
 
 struct ration__store_hooks {
 	void *arg;
-	/* Member `slot` is dead: take back what it held with this generation or an older one. Called
-	 * inside a transaction, also before ration__store_open returned (then txn->slot is no slot yet:
-	 * do not use it), and for this member itself when it closes; may be called twice for the same.
-	 * 0, or an error that aborts the transaction. */
+	/* Member `slot` is dead: take back what it held with this generation or an older one.
+	 * Called inside a transaction, also before ration__store_open returned (then txn->slot is
+	 * no slot yet: do not use it), and for this member itself when it closes; may be called
+	 * twice for the same. 0, or an error that aborts the transaction. */
 	int (*bury)(void *arg, struct ration__txn *txn, uint16_t slot, uint32_t generation);
 	/* hot/ was made anew, or this member was declared dead and registered again: put back what
 	 * this process holds. Called inside a transaction, before anything else in it. */
@@ -50,10 +50,10 @@ struct ration__store_hooks {
 
 struct ration__store_options {
 	const char *path;
-	/* Absolute; NULL: PATH/hot, or under /dev/shm when the file system copies on write. Who makes
-	 * the store decides; later ones follow, with a warning. */
+	/* Absolute; NULL: PATH/hot, or under /dev/shm when the file system copies on write. Who
+	 * makes the store decides; later ones follow, with a warning. */
 	const char *hot_path;
-	const char *group;    /* NULL: private to the owner */
+	const char *group;     /* NULL: private to the owner */
 	uint64_t hot_bytes;    /* 0: 64 MiB */
 	uint64_t ledger_bytes; /* 0: 64 MiB */
 	int64_t deadline_ns;   /* 0: 250 ms; how long the commit counter may stand still */
@@ -67,14 +67,16 @@ struct ration__store_options {
 int ration__store_default_path(char *out, size_t size);
 
 /* Opens or makes the store and registers this process as a member. Blocks on files and, until the
- * deadline, for the gate; when a stopped peer holds that, the store opens all the same and registers
- * at the first transaction that gets in (until then begin answers RATION_ESTORE or RATION_EAGAIN).
- * Every refusal has its own code and says what is wrong and what would be right. RATION_EBUSY: open
- * in this process already. */
+ * deadline, for the gate; when a stopped peer holds that, the store opens all the same and
+ * registers at the first transaction that gets in (until then begin answers RATION_ESTORE or
+ * RATION_EAGAIN). Every refusal has its own code and says what is wrong and what would be right.
+ * RATION_EBUSY: open in this process already. */
 int ration__store_open(const struct ration__store_options *options, struct ration__store **store,
 	ration_error **err);
 /* Gives the slot back (after bury). NULL is fine. In a forked child only frees memory. */
 void ration__store_close(struct ration__store *store);
+/* This is a child of the process that opened it: every call answers RATION_EFORK. */
+bool ration__store_forked(const struct ration__store *store);
 const char *ration__store_path(const struct ration__store *store);
 const char *ration__store_hot_path(const struct ration__store *store);
 
@@ -82,11 +84,11 @@ const char *ration__store_hot_path(const struct ration__store *store);
 
 struct ration__txn {
 	struct ration__store *store;
-	int64_t now_ns;  /* STEADY, read once, after the gate was had */
+	int64_t now_ns; /* STEADY, read once, after the gate was had */
 	uint16_t slot;
 	uint32_t generation; /* of this member */
-	int64_t wipe_ns;     /* STEADY time of the last wipe that was no reboot; 0: none. A record that
-	                        is absent because of it is not "never used". */
+	int64_t wipe_ns; /* STEADY time of the last wipe that was no reboot; 0: none. A record that
+			    is absent because of it is not "never used". */
 };
 
 /* WALL, clamped: never before what an earlier transaction of any member saw. Read when asked for,
@@ -98,7 +100,8 @@ int64_t ration__txn_wall(struct ration__txn *txn);
  * 0; RATION_EAGAIN: not had in time, and the store still moves; RATION_ESTORE: the gate was not had
  * and the commit counter stood still for the deadline; RATION_EFORK; other store errors. */
 int ration__store_begin(struct ration__store *store, int64_t wait_ns, struct ration__txn **txn);
-/* 0 or an error; the gate is free afterwards either way. Sweeps a few records at rest on the way. */
+/* 0 or an error; the gate is free afterwards either way. Sweeps a few records at rest on the way.
+ */
 int ration__store_commit(struct ration__txn *txn);
 void ration__store_abort(struct ration__txn *txn);
 
@@ -119,8 +122,8 @@ int ration__txn_del(struct ration__txn *txn, const void *key, size_t key_length)
 typedef int (*ration__visit_fn)(void *arg, const void *key, size_t key_length, uint16_t type,
 	const void *value, size_t length);
 int ration__txn_visit(struct ration__txn *txn, const void *prefix, size_t prefix_length,
-	const void *from, size_t from_length, size_t max, ration__visit_fn fn, void *arg, void *next,
-	size_t *next_length);
+	const void *from, size_t from_length, size_t max, ration__visit_fn fn, void *arg,
+	void *next, size_t *next_length);
 
 /* Liveness inside a transaction: looks at slot's lock, without the gate's help. When it is dead its
  * generation is raised and hooks.bury called. true: it was dead. */
@@ -147,7 +150,8 @@ struct ration__member {
 	uint16_t slot;
 	uint32_t generation;
 	bool alive;
-	int64_t pid; /* as the member sees itself: for people only, means nothing across namespaces */
+	int64_t pid; /* as the member sees itself: for people only, means nothing across namespaces
+		      */
 	int64_t since_wall_ns;
 	char name[32]; /* program name, for people */
 };
@@ -172,8 +176,8 @@ void ration__store_wake(struct ration__store *store, uint16_t slot);
  * (NULL, 0 when absent) and fills value (size bytes at most), setting *length; it returns 0 to
  * write, RATION_EEMPTY to leave things as they are, or an error. Values carry a sequence and
  * checksum of the ledger's own. */
-typedef int (*ration__ledger_fn)(void *arg, const void *old, size_t old_length, void *value,
-	size_t size, size_t *length);
+typedef int (*ration__ledger_fn)(
+	void *arg, const void *old, size_t old_length, void *value, size_t size, size_t *length);
 int ration__ledger_update(struct ration__store *store, const void *key, size_t key_length,
 	ration__ledger_fn fn, void *arg);
 int ration__ledger_get(struct ration__store *store, const void *key, size_t key_length, void *value,

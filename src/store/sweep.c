@@ -17,7 +17,8 @@
 #define INTERVAL_GROWING 8
 #define INTERVAL_MAX 64
 
-static int sweep_from(struct ration__store *store, MDB_cursor *cursor, int64_t now, unsigned *deleted)
+static int sweep_from(
+	struct ration__store *store, MDB_cursor *cursor, int64_t now, unsigned *deleted)
 {
 	struct ration__sweep *sweep = &store->sweep;
 	MDB_val key = {.mv_size = sweep->key_length, .mv_data = sweep->key}, value;
@@ -43,8 +44,8 @@ static int sweep_from(struct ration__store *store, MDB_cursor *cursor, int64_t n
 				if (rc != 0)
 					return rc;
 				++*deleted;
-				/* the cursor stands on the next one now, or behind the page's end, and
-				 * MDB_NEXT knows */
+				/* the cursor stands on the next one now, or behind the page's end,
+				 * and MDB_NEXT knows */
 			}
 		}
 		rc = ration__env_seek(&store->hot, cursor, &key, &value, MDB_NEXT);

@@ -1,9 +1,9 @@
 /*
  * Transactions on hot/: gate, epoch, generation; begin, commit, abort.
  *
- * The fast path makes no system call: one compare-and-swap, one clock from the vdso, LMDB's begin and
- * commit, one exchange. Everything unusual is found by comparing words of one cache line and leaves
- * by prepare or join.
+ * The fast path makes no system call: one compare-and-swap, one clock from the vdso, LMDB's begin
+ * and commit, one exchange. Everything unusual is found by comparing words of one cache line and
+ * leaves by prepare or join.
  *
  * A transaction that failed once stays failed: every later call on it answers the same code, and
  * commit answers it too, after an abort.
@@ -26,7 +26,8 @@ int ration__store_acquire(struct ration__store *store, int64_t wait_ns)
 	if (!ration__gate_try(&header->gate, name)) {
 		const struct ration__gate_self self = {
 			.name = &store->name,
-			.members_fd = atomic_load_explicit(&store->members_fd, memory_order_relaxed),
+			.members_fd =
+				atomic_load_explicit(&store->members_fd, memory_order_relaxed),
 			.stall = &store->stall,
 			.deadline_ns = store->deadline_ns,
 		};
@@ -37,7 +38,8 @@ int ration__store_acquire(struct ration__store *store, int64_t wait_ns)
 	}
 	name = atomic_load_explicit(&store->name, memory_order_relaxed);
 	if (!ration__gate_is(&header->gate, name))
-		ration__gate_rename(&header->gate, name); /* another thread registered anew meanwhile */
+		ration__gate_rename(
+			&header->gate, name); /* another thread registered anew meanwhile */
 	if (inherited) {
 		/* LMDB needs no repair: pages that no meta names are free */
 		atomic_store_explicit(&header->inherited,
@@ -66,11 +68,11 @@ static bool is_usual(const struct ration__store *store, int64_t now)
 	uint64_t epoch = atomic_load_explicit(&header->epoch, memory_order_relaxed);
 
 	return epoch == store->hot_epoch && epoch != 0 && !store->compact &&
-		atomic_load_explicit(&header->suspect, memory_order_relaxed) != epoch &&
-		atomic_load_explicit(&header->inherited, memory_order_relaxed) <
-		RATION__INHERITED_MAX &&
-		atomic_load_explicit(&header->last_now_ns, memory_order_relaxed) <=
-		now + RATION__AHEAD_MAX_NS;
+	       atomic_load_explicit(&header->suspect, memory_order_relaxed) != epoch &&
+	       atomic_load_explicit(&header->inherited, memory_order_relaxed) <
+		       RATION__INHERITED_MAX &&
+	       atomic_load_explicit(&header->last_now_ns, memory_order_relaxed) <=
+		       now + RATION__AHEAD_MAX_NS;
 }
 
 int ration__txn_open(struct ration__store *store, int64_t now)
@@ -100,7 +102,8 @@ int ration__txn_open(struct ration__store *store, int64_t now)
 	return 0;
 }
 
-/* After an error the handle is gone, and the environment may be too: opened again at the next begin. */
+/* After an error the handle is gone, and the environment may be too: opened again at the next
+ * begin. */
 static void drop(struct ration__store *store)
 {
 	if (store->mtxn)
@@ -157,8 +160,8 @@ static bool path_is_ours(struct ration__store *store)
 {
 	struct stat st;
 
-	return stat(store->gate_path, &st) == 0 && st.st_dev == store->dev && st.st_ino == store->ino &&
-		st.st_nlink > 0;
+	return stat(store->gate_path, &st) == 0 && st.st_dev == store->dev &&
+	       st.st_ino == store->ino && st.st_nlink > 0;
 }
 
 /* Found lost before: it answers again when the directory is put back, as after a `mv`. */
@@ -174,8 +177,8 @@ static bool is_lost(struct ration__store *store)
 static bool is_fenced(const struct ration__store *store)
 {
 	return store->slot == RATION__SLOT_NONE ||
-		atomic_load_explicit(&store->header->slots[store->slot].generation,
-			memory_order_relaxed) != store->generation;
+	       atomic_load_explicit(&store->header->slots[store->slot].generation,
+		       memory_order_relaxed) != store->generation;
 }
 
 /* Has the gate; lets it go on errors. RATION_EAGAIN: registered anew, begin again. */
@@ -194,7 +197,8 @@ static int begin_inside(struct ration__store *store)
 		if (!path_is_ours(store)) {
 			atomic_store_explicit(&store->lost, true, memory_order_relaxed);
 			ration__store_note(store, RATION_LOG_ERROR,
-				"store %s: was removed or replaced under a running program; it answers no "
+				"store %s: was removed or replaced under a running program; it "
+				"answers no "
 				"more until that is undone or the program opens it anew",
 				store->path);
 			rc = RATION_ESTORE;
@@ -205,7 +209,8 @@ static int begin_inside(struct ration__store *store)
 	if (rc != 0)
 		goto out;
 	if (store->reassert) {
-		rc = store->hooks.reassert ? store->hooks.reassert(store->hooks.arg, &store->txn) : 0;
+		rc = store->hooks.reassert ? store->hooks.reassert(store->hooks.arg, &store->txn)
+					   : 0;
 		if (rc == 0)
 			rc = store->failed;
 		if (rc != 0) {

@@ -1,10 +1,10 @@
 /*
  * Waking: a datagram socket per slot, STORE/wake/<slot>.
  *
- * A wake-up is a hint, the waiter's timer being the fallback: a full queue means that one is pending
- * already, and a member that is gone needs none. The socket is bound under the name of the registrar
- * byte that its process holds, where nobody else binds, and renamed to the slot, which replaces what
- * a dead member left. (A socket is found by its inode, so it may be renamed.)
+ * A wake-up is a hint, the waiter's timer being the fallback: a full queue means that one is
+ * pending already, and a member that is gone needs none. The socket is bound under the name of the
+ * registrar byte that its process holds, where nobody else binds, and renamed to the slot, which
+ * replaces what a dead member left. (A socket is found by its inode, so it may be renamed.)
  */
 #include "store/internal.h"
 
@@ -15,14 +15,15 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-static socklen_t address(const struct ration__store *store, struct sockaddr_un *out, const char *kind,
-	unsigned number)
+static socklen_t address(const struct ration__store *store, struct sockaddr_un *out,
+	const char *kind, unsigned number)
 {
 	int length;
 
 	memset(out, 0, sizeof(*out));
 	out->sun_family = AF_UNIX;
-	length = snprintf(out->sun_path, sizeof(out->sun_path), "%s/wake/%s%u", store->path, kind, number);
+	length = snprintf(
+		out->sun_path, sizeof(out->sun_path), "%s/wake/%s%u", store->path, kind, number);
 	if (length < 0 || (size_t)length >= sizeof(out->sun_path)) /* 107 bytes are not much */
 		snprintf(out->sun_path, sizeof(out->sun_path), "/proc/self/fd/%d/%s%u",
 			store->wake_dir_fd, kind, number);
@@ -37,8 +38,8 @@ int ration__wake_open(struct ration__store *store, ration_error **err)
 		return rc;
 	store->wake_fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (store->wake_fd < 0)
-		return ration__error_set(err, ration__errno_code(errno), "store %s: wake socket: %s",
-			store->path, strerror(errno));
+		return ration__error_set(err, ration__errno_code(errno),
+			"store %s: wake socket: %s", store->path, strerror(errno));
 	return 0;
 }
 
@@ -58,7 +59,7 @@ void ration__wake_join(struct ration__store *store, unsigned registrar)
 		done = bind(store->wake_fd, (struct sockaddr *)&at, size) == 0;
 		if (done && store->shared)
 			done = fchownat(store->wake_dir_fd, from, (uid_t)-1, store->gid, 0) == 0 &&
-				fchmodat(store->wake_dir_fd, from, 0660, 0) == 0;
+			       fchmodat(store->wake_dir_fd, from, 0660, 0) == 0;
 		done = done && renameat(store->wake_dir_fd, from, store->wake_dir_fd, to) == 0;
 		store->wake_bound = done;
 	} else {

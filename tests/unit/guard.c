@@ -362,6 +362,29 @@ Test(guard, released_twice_counts_once)
 	ration__keyset_unref(keys);
 }
 
+Test(guard, a_place_that_is_done_is_had_at_once)
+{
+	struct ration__grant a = {0}, b = {0};
+	struct ration__keyset *keys;
+	uint64_t commits;
+
+	f.rules.concurrency.max = 1;
+	define(&f);
+	keys = keyset_of(&f, NULL, 0);
+	cr_assert_eq(ask(&f, keys, &a, false).decision, RATION__ADMITTED);
+	commits = ration__store_commits(ration__engine_store(f.engine));
+	settle(&f, &a, RATION__SUCCESS);
+	cr_assert_eq(ration__store_commits(ration__engine_store(f.engine)), commits,
+		"a success alone is put off");
+	cr_assert_eq(ask(&f, keys, &b, false).decision, RATION__ADMITTED);
+	cr_assert_eq(ask(&f, keys, &a, false).decision, RATION__DENIED);
+	commits = ration__store_commits(ration__engine_store(f.engine));
+	settle(&f, &b, RATION__SUCCESS);
+	cr_assert_gt(ration__store_commits(ration__engine_store(f.engine)), commits,
+		"somebody was denied since");
+	ration__keyset_unref(keys);
+}
+
 Test(guard, unused_gives_the_tokens_back)
 {
 	struct ration__grant grant = {0};
