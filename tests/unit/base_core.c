@@ -253,8 +253,8 @@ Test(error, place_stands_in_front)
 
 		ration__error_set_at(&err, RATION_ECONFIG, &places[i].place, "%s", "bad");
 		cr_expect_str_eq(ration_error_text(err), places[i].text);
-		cr_expect_str_eq(ration_error_path(err),
-			places[i].place.path ? places[i].place.path : "");
+		cr_expect_str_eq(
+			ration_error_path(err), places[i].place.path ? places[i].place.path : "");
 		cr_expect_eq(ration_error_line(err), places[i].line);
 		cr_expect_eq(ration_error_column(err), places[i].column);
 		ration_error_free(err);
@@ -282,7 +282,8 @@ Test(error, null_is_no_error)
 
 Test(error, every_code_has_name_class_and_text)
 {
-	static const char classes[] = " usage resource store config transport timeout status cancelled ";
+	static const char classes[] =
+		" usage resource store config transport timeout status cancelled ";
 	static const int all[] = {
 #define RATION_X(name, value, class_, retryable, text) value,
 		RATION_ERROR_LIST(RATION_X)

@@ -1,0 +1,97 @@
+/* The public face of the configuration, but for the file (yaml.c) and the dump (dump.c). */
+#include <stdlib.h>
+#include <string.h>
+#include "config/settings.h"
+
+ration_config *ration_config_new(void)
+{
+	return calloc(1, sizeof(ration_config));
+}
+
+void ration_config_free(ration_config *config)
+{
+	struct ration__entries entries;
+
+	if (!config)
+		return;
+	entries = (struct ration__entries){.list = config->entries, .count = config->count};
+	ration__entries_fini(&entries);
+	free(config->services);
+	for (size_t i = 0; i < config->file_count; i++)
+		free(config->files[i]);
+	free(config->files);
+	free(config);
+}
+
+int ration_config_set(
+	ration_config *config, const char *path_text, const char *value, ration_error **err)
+{
+	struct ration__place place = {.path = path_text};
+	struct ration__entries entries = {0};
+	struct ration__entry *entry;
+	struct ration__path path;
+	int rc;
+
+	if (!config || !path_text || !value)
+		return ration__error_set(err, RATION_EINVAL, "%s", ration_strerror(RATION_EINVAL));
+	if (ration__path_parse(path_text, &path) < 0)
+		return ration__error_set_at(err, RATION_ECONFIG, &place,
+			"expected a path such as services.NAME.limits.NAME.rate; a name with dots "
+			"stands "
+			"in double quotes");
+	rc = ration__entry_new(&path, value, &place, &entry, err);
+	if (rc < 0)
+		return rc;
+	rc = ration__entries_add(&entries, entry, &place, err);
+	if (rc < 0) {
+		free(entry);
+		return rc;
+	}
+	rc = ration__settings_merge(config, &entries, err);
+	ration__entries_fini(&entries);
+	return rc;
+}
+
+const char *ration_config_get(const ration_config *config, const char *path_text)
+{
+	const struct ration__setting *setting;
+	const struct ration__entry *entry;
+	struct ration__path path;
+
+	if (!config || !path_text || ration__path_parse(path_text, &path) < 0)
+		return NULL;
+	setting = ration__schema_find(&path);
+	if (setting && setting->alias) {
+		/* `retries` is another number than the `attempts` that are kept */
+		if (setting->per_request)
+			return NULL;
+		ration__path_follow(&path, setting->alias);
+		setting = ration__schema_find(&path);
+	}
+	if (!setting)
+		return NULL;
+	entry = ration__settings_find(config, &path);
+	return entry ? entry->text : setting->fallback;
+}
+
+void ration_config_set_clock(ration_config *config, ration_clock_fn fn, void *arg)
+{
+	config->hooks.clock = (struct ration__clock){.fn = fn, .arg = arg};
+}
+
+void ration_config_set_random(ration_config *config, ration_random_fn fn, void *arg)
+{
+	config->hooks.random = fn;
+	config->hooks.random_arg = arg;
+}
+
+void ration_config_on_log(ration_config *config, ration_log_fn fn, void *arg)
+{
+	config->hooks.log = fn;
+	config->hooks.log_arg = arg;
+}
+
+void ration__config_hooks(const ration_config *config, struct ration__config_hooks *out)
+{
+	*out = config->hooks;
+}
