@@ -81,7 +81,7 @@ static void limit_words(char *out, size_t size, const struct ration__limit *limi
 static void describe_change(
 	char *out, size_t size, const struct ration__rules *old, const struct ration__rules *new)
 {
-	char before[192] = "none", after[192] = "none";
+	char before[256] = "none", after[256] = "none";
 
 	for (uint32_t i = 0; i < RATION__LIMITS_MAX; i++) {
 		bool in_old = i < old->limit_count, in_new = i < new->limit_count;

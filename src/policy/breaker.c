@@ -32,7 +32,8 @@ static enum ration__breaker_event trip(struct ration__breaker *state, int64_t no
 	return RATION__BREAKER_OPENED;
 }
 
-static int64_t open_until(const struct ration__breaker_conf *conf, const struct ration__breaker *state)
+static int64_t open_until(
+	const struct ration__breaker_conf *conf, const struct ration__breaker *state)
 {
 	/* strictly after the interval */
 	return ration__min64(

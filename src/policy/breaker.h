@@ -32,8 +32,9 @@ struct ration__breaker_conf {
 };
 
 struct ration__breaker {
-	/* Open, half-open or with failures: never by itself. Else at rest, but RATION__BREAKER_REST_NS
-	 * after it last opened at the earliest: by then no call of an old generation is out. */
+	/* Open, half-open or with failures: never by itself. Else at rest, but
+	 * RATION__BREAKER_REST_NS after it last opened at the earliest: by then no call of an old
+	 * generation is out. */
 	int64_t rest_at_ns;
 	int64_t opened_ns;
 	uint32_t state; /* enum ration__breaker_state */
@@ -41,7 +42,7 @@ struct ration__breaker {
 	uint32_t failures;  /* in a row, closed */
 	uint32_t successes; /* half-open */
 	uint32_t probes;    /* in flight */
-	uint32_t late;      /* results of an older generation */
+	uint32_t late;	    /* results of an older generation */
 	uint64_t trips;
 };
 static_assert(sizeof(struct ration__breaker) == 48, "stored byte for byte: no padding");
@@ -54,13 +55,13 @@ struct ration__breaker_pass {
 };
 
 /* Yes; NO until after opened + open_ns (open: at_ns is the first ns that says yes); WAIT with at_ns
- * RATION__NEVER (half-open, probes out). Does not change the state: open turns half-open when a call
- * is taken. */
+ * RATION__NEVER (half-open, probes out). Does not change the state: open turns half-open when a
+ * call is taken. */
 struct ration__verdict ration__breaker_ask(const struct ration__breaker_conf *conf,
 	const struct ration__breaker *state, int64_t now_ns);
 /* After a yes, in the same decision. */
-struct ration__breaker_pass ration__breaker_take(const struct ration__breaker_conf *conf,
-	struct ration__breaker *state, int64_t now_ns);
+struct ration__breaker_pass ration__breaker_take(
+	const struct ration__breaker_conf *conf, struct ration__breaker *state, int64_t now_ns);
 
 enum ration__breaker_event {
 	RATION__BREAKER_SAME,

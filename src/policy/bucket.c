@@ -88,14 +88,12 @@ int64_t ration__bucket_take(const struct ration__bucket_conf *conf, struct ratio
 }
 
 /*
- * gone: the call itself does not happen, so its own booking is no more.
- *
  * Of what was taken for start_ns, that much may have leaked away unused by now in a bucket where it
  * had not been taken: nothing before the start, since until then the level without it was still
  * above zero (a cost above the burst reaches zero earlier, by the excess).
  */
 static void give_back(const struct ration__bucket_conf *conf, struct ration__bucket *state,
-	int64_t now_ns, double cost, int64_t start_ns, bool gone)
+	int64_t now_ns, double cost, int64_t start_ns)
 {
 	int64_t now = ration__max64(now_ns, state->t_ns);
 	double level = level_at(conf, state, now);
@@ -108,8 +106,9 @@ static void give_back(const struct ration__bucket_conf *conf, struct ration__buc
 		cost -= leaked;
 	if (!(cost > 0))
 		return;
-	/* the last in the row: now the one before it is, which starts when this one's tokens began */
-	if (gone && start_ns > now && start_ns >= state->booked_ns)
+	/* the last in the row: the level right at its start is below the burst by as much, so what
+	 * comes next may start earlier by as much */
+	if (start_ns > now && start_ns >= state->booked_ns)
 		state->booked_ns = start_ns - drain_ns(cost, conf->rate);
 	if (state->booked_ns > now)
 		floor = conf->burst + drained(state->booked_ns - now, conf->rate);
@@ -121,7 +120,7 @@ static void give_back(const struct ration__bucket_conf *conf, struct ration__buc
 void ration__bucket_refund(const struct ration__bucket_conf *conf, struct ration__bucket *state,
 	int64_t now_ns, double cost, int64_t start_ns)
 {
-	give_back(conf, state, now_ns, cost, start_ns, true);
+	give_back(conf, state, now_ns, cost, start_ns);
 }
 
 void ration__bucket_settle(const struct ration__bucket_conf *conf, struct ration__bucket *state,
@@ -132,14 +131,13 @@ void ration__bucket_settle(const struct ration__bucket_conf *conf, struct ration
 	if (actual >= estimate)
 		level_set(conf, state, now, level_at(conf, state, now) + (actual - estimate));
 	else
-		give_back(conf, state, now_ns, estimate - actual, start_ns, false);
+		give_back(conf, state, now_ns, estimate - actual, start_ns);
 }
 
-double ration__bucket_remaining(const struct ration__bucket_conf *conf,
-	const struct ration__bucket *state, int64_t now_ns)
+double ration__bucket_remaining(
+	const struct ration__bucket_conf *conf, const struct ration__bucket *state, int64_t now_ns)
 {
-	double left =
-		conf->burst - level_at(conf, state, ration__max64(now_ns, state->t_ns));
+	double left = conf->burst - level_at(conf, state, ration__max64(now_ns, state->t_ns));
 
 	return left > 0 ? left : 0;
 }

@@ -28,7 +28,7 @@ struct ration__bucket {
 	int64_t rest_at_ns; /* when the level is 0: a record at rest is no record */
 	int64_t t_ns;
 	int64_t booked_ns; /* start of the last booking; one in the past says nothing */
-	double level;      /* may exceed the burst: bookings */
+	double level;	   /* may exceed the burst: bookings */
 };
 static_assert(sizeof(struct ration__bucket) == 32, "stored byte for byte: no padding");
 
@@ -52,7 +52,7 @@ void ration__bucket_refund(const struct ration__bucket_conf *conf, struct ration
 void ration__bucket_settle(const struct ration__bucket_conf *conf, struct ration__bucket *state,
 	int64_t now_ns, double estimate, double actual, int64_t start_ns);
 /* Tokens that could be taken now; never below 0. */
-double ration__bucket_remaining(const struct ration__bucket_conf *conf,
-	const struct ration__bucket *state, int64_t now_ns);
+double ration__bucket_remaining(
+	const struct ration__bucket_conf *conf, const struct ration__bucket *state, int64_t now_ns);
 
 #endif

@@ -27,7 +27,8 @@ static const struct ration__contender *find(const struct ration__concurrency *st
 {
 	uint32_t at = lower_bound(state, slot);
 
-	return at < state->count && state->contenders[at].slot == slot ? &state->contenders[at] : NULL;
+	return at < state->count && state->contenders[at].slot == slot ? &state->contenders[at]
+								       : NULL;
 }
 
 static struct ration__contender *find_mutable(struct ration__concurrency *state, uint16_t slot)
@@ -86,7 +87,7 @@ static bool turn_expired(const struct ration__contender *entry, int64_t now_ns)
 static bool waits(const struct ration__contender *entry, int64_t now_ns)
 {
 	return entry->waiting == RATION__WAITING &&
-		!(entry->turn == RATION__TURN_TOLD && turn_expired(entry, now_ns));
+	       !(entry->turn == RATION__TURN_TOLD && turn_expired(entry, now_ns));
 }
 
 static void expire_turns(struct ration__concurrency *state, int64_t now_ns)
@@ -102,7 +103,8 @@ static void expire_turns(struct ration__concurrency *state, int64_t now_ns)
 	}
 }
 
-/* More turns than free permits, after a lower limit or permits put back: the last given go first. */
+/* More turns than free permits, after a lower limit or permits put back: the last given go first.
+ */
 static void trim_turns(struct ration__concurrency *state, uint32_t most)
 {
 	uint32_t at = lower_bound(state, state->cursor + 1u);
@@ -115,8 +117,8 @@ static void trim_turns(struct ration__concurrency *state, uint32_t most)
 
 /* One round of the rotation, over members below their share or over the others. Returns how many of
  * `room` permits are left. */
-static uint32_t deal_round(
-	struct ration__concurrency *state, int64_t now_ns, uint32_t share, bool below, uint32_t room)
+static uint32_t deal_round(struct ration__concurrency *state, int64_t now_ns, uint32_t share,
+	bool below, uint32_t room)
 {
 	uint32_t at = lower_bound(state, state->cursor + 1u);
 
@@ -126,7 +128,8 @@ static uint32_t deal_round(
 		if (at >= state->count)
 			at = 0;
 		entry = &state->contenders[at];
-		if (entry->waiting != RATION__WAITING || entry->turn || (entry->held < share) != below)
+		if (entry->waiting != RATION__WAITING || entry->turn ||
+			(entry->held < share) != below)
 			continue;
 		entry->turn = RATION__TURN_GIVEN;
 		entry->turn_ns = now_ns;
@@ -144,8 +147,8 @@ static uint32_t share_of(uint32_t limit, uint32_t contending)
 
 /* Expired turns, and those that there is no permit for, are no more. Returns how many permits are
  * free and not set aside. */
-static uint32_t tidy_turns(
-	const struct ration__concurrency_conf *conf, struct ration__concurrency *state, int64_t now_ns)
+static uint32_t tidy_turns(const struct ration__concurrency_conf *conf,
+	struct ration__concurrency *state, int64_t now_ns)
 {
 	uint32_t room = conf->max > state->in_flight ? conf->max - state->in_flight : 0;
 
@@ -155,8 +158,8 @@ static uint32_t tidy_turns(
 	return room - state->turns;
 }
 
-static void deal_free(
-	const struct ration__concurrency_conf *conf, struct ration__concurrency *state, int64_t now_ns)
+static void deal_free(const struct ration__concurrency_conf *conf,
+	struct ration__concurrency *state, int64_t now_ns)
 {
 	uint32_t room = tidy_turns(conf, state, now_ns);
 	uint32_t contending = 0, least = UINT32_MAX, share;
@@ -182,8 +185,8 @@ static void deal_free(
 
 struct survey {
 	uint32_t contending; /* asker included */
-	uint32_t least;      /* held by the other waiter that holds least */
-	uint32_t turns;      /* of others, not expired */
+	uint32_t least;	     /* held by the other waiter that holds least */
+	uint32_t turns;	     /* of others, not expired */
 	int64_t expires_ns;  /* the first of these */
 };
 
@@ -203,7 +206,8 @@ static struct survey survey_others(
 			s.least = entry->held;
 		if (entry->turn && !turn_expired(entry, now_ns)) {
 			s.turns++;
-			s.expires_ns = ration__min64(s.expires_ns, entry->turn_ns + RATION__TURN_NS);
+			s.expires_ns =
+				ration__min64(s.expires_ns, entry->turn_ns + RATION__TURN_NS);
 		}
 	}
 	return s;
@@ -229,7 +233,8 @@ struct ration__verdict ration__concurrency_ask(const struct ration__concurrency_
 	share = share_of(conf->max, others.contending);
 	if (conf->max - state->in_flight > others.turns && (held < share || others.least >= share))
 		return yes;
-	/* held up by a waiter whose turn expired unheard: it gets another one with the next change */
+	/* held up by a waiter whose turn expired unheard: it gets another one with the next change
+	 */
 	if (!others.turns)
 		others.expires_ns = now_ns + RATION__TURN_NS;
 	return (struct ration__verdict){RATION__WAIT, others.expires_ns};
@@ -253,7 +258,8 @@ void ration__concurrency_wait(const struct ration__concurrency_conf *conf,
 {
 	struct ration__contender *entry;
 
-	expire_turns(state, now_ns); /* before: one that lapsed and waits again is not passed over */
+	expire_turns(
+		state, now_ns); /* before: one that lapsed and waits again is not passed over */
 	if (waiting) {
 		set_waiting(state, find_or_add(state, slot), RATION__WAITING);
 	} else {

@@ -5,14 +5,14 @@
  *
  *   share   the limit divided by the contending members (those that hold or wait), rounded up
  *   turn    a permit set aside for a waiting member, told to it by a wake-up, until it takes the
- *           permit or RATION__TURN_NS pass. Without turns a busy member re-takes each permit that it
- *           frees (1,971 : 0 between two processes).
+ *           permit or RATION__TURN_NS pass. Without turns a busy member re-takes each permit that
+ * it frees (1,971 : 0 between two processes).
  *
  * Free permits are dealt in rotation by slot, at most one turn a member at a time: first to waiting
  * members below their share, and only when none of these is left to those at or above it. A turn is
- * an invitation: who comes to take it finds the other free permits too, since until it came, members
- * at or above their share get no more. So nobody has to guess how many a waiter wants, and a
- * member that nobody waits beside takes every free permit at once.
+ * an invitation: who comes to take it finds the other free permits too, since until it came,
+ * members at or above their share get no more. So nobody has to guess how many a waiter wants, and
+ * a member that nobody waits beside takes every free permit at once.
  *
  *              denied: wait(true)            dealt                 deal() named it
  *     NOT ------------------------> WAITING -------> TURN_GIVEN -------------> TURN_TOLD
@@ -26,8 +26,8 @@
  * Invariants after every function here (the second one not after take, but after the deal that ends
  * the transaction):
  *   - in_flight is the sum of held; the turns given are at most limit - in_flight, or none
- *   - while a permit is free and not set aside, each member in WAITING has a turn, or is at or above
- *     its share and one below it has a turn: nobody waits for a free permit without being called
+ *   - while a permit is free and not set aside, each member in WAITING has a turn, or is at or
+ * above its share and one below it has a turn: nobody waits for a free permit without being called
  *   - entries are ordered by slot; none is without permits and not waiting
  */
 #ifndef POLICY_CONCURRENCY_H
@@ -48,7 +48,7 @@ struct ration__concurrency_conf {
 enum ration__waiting {
 	RATION__NOT_WAITING,
 	RATION__WAITING, /* asked and was denied since its last grant */
-	RATION__LAPSED,  /* the same, but it did not come for its turn */
+	RATION__LAPSED,	 /* the same, but it did not come for its turn */
 };
 
 enum ration__turn {
@@ -62,7 +62,7 @@ struct ration__contender {
 	uint32_t held;
 	uint16_t slot;
 	uint8_t waiting; /* enum ration__waiting */
-	uint8_t turn;    /* enum ration__turn */
+	uint8_t turn;	 /* enum ration__turn */
 };
 static_assert(sizeof(struct ration__contender) == 16, "stored byte for byte: no padding");
 
@@ -71,16 +71,16 @@ struct ration__concurrency {
 	int64_t rest_at_ns; /* 1 when nobody holds or waits, else never */
 	uint32_t in_flight;
 	uint16_t count;
-	uint16_t cursor; /* slot after which the rotation goes on */
+	uint16_t cursor;    /* slot after which the rotation goes on */
 	int64_t reclaim_ns; /* when dead members were last looked for; the caller's */
 	uint16_t waiting;   /* members in RATION__WAITING */
-	uint16_t turns;     /* members with a turn */
+	uint16_t turns;	    /* members with a turn */
 	uint32_t reserved;
 	struct ration__contender contenders[];
 };
 static_assert(sizeof(struct ration__concurrency) == 32, "stored byte for byte: no padding");
 
-#define RATION__CONCURRENCY_SIZE(count)                                                            \
+#define RATION__CONCURRENCY_SIZE(count) \
 	(sizeof(struct ration__concurrency) + (size_t)(count) * sizeof(struct ration__contender))
 /* Room that every state passed in here must have. */
 #define RATION__CONCURRENCY_SIZE_MAX RATION__CONCURRENCY_SIZE(RATION__MEMBERS_MAX)
@@ -91,8 +91,9 @@ static_assert(sizeof(struct ration__concurrency) == 32, "stored byte for byte: n
  * whatever at_ns says. */
 struct ration__verdict ration__concurrency_ask(const struct ration__concurrency_conf *conf,
 	const struct ration__concurrency *state, int64_t now_ns, uint16_t slot);
-/* After a yes. Deals nothing: ask for all that is wanted, then call ration__concurrency_deal. Uses up the turn if there is one; the member waits no more. One that has others
- * waiting besides says so again with ration__concurrency_wait. */
+/* After a yes. Deals nothing: ask for all that is wanted, then call ration__concurrency_deal. Uses
+ * up the turn if there is one; the member waits no more. One that has others waiting besides says
+ * so again with ration__concurrency_wait. */
 void ration__concurrency_take(const struct ration__concurrency_conf *conf,
 	struct ration__concurrency *state, int64_t now_ns, uint16_t slot);
 /* After a denial: the member waits for its turn. waiting false: it does not any more, and its

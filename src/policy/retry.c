@@ -30,7 +30,8 @@ int64_t ration__backoff_delay(
 		unit = 0.5 + 0.5 * unit;
 	if (conf->jitter != RATION__JITTER_NONE)
 		delay = unit > 0 ? delay * unit : 0; /* infinity times 0 is no number */
-	/* the cap is the last thing that makes it shorter; the server's word makes it longer again */
+	/* the cap is the last thing that makes it shorter; the server's word makes it longer again
+	 */
 	capped = delay < (double)conf->max_ns ? (int64_t)delay : ration__max64(conf->max_ns, 0);
 	return ration__max64(capped, floor_ns);
 }
@@ -56,9 +57,9 @@ enum ration__outcome ration__outcome_of(const struct ration__attempt_end *end)
 enum kind {
 	KIND_SUCCESS,
 	KIND_THROTTLED, /* refused unprocessed: any method may be repeated */
-	KIND_NOT_SENT,  /* likewise */
+	KIND_NOT_SENT,	/* likewise */
 	KIND_TRANSIENT, /* answered: repeated when that is safe */
-	KIND_UNKNOWN,   /* not answered: likewise */
+	KIND_UNKNOWN,	/* not answered: likewise */
 	KIND_FINAL,
 };
 
@@ -76,7 +77,8 @@ static enum kind kind_of(const struct ration__attempt_end *end)
 	case RATION__END_AMBIGUOUS:
 		return KIND_UNKNOWN;
 	case RATION__END_LOCAL:
-		return KIND_TRANSIENT; /* descriptors, memory: passes, but something may have been sent */
+		return KIND_TRANSIENT; /* descriptors, memory: passes, but something may have been
+					  sent */
 	case RATION__END_PERMANENT:
 	case RATION__END_CANCELLED:
 		break;
@@ -84,7 +86,8 @@ static enum kind kind_of(const struct ration__attempt_end *end)
 	return KIND_FINAL;
 }
 
-static bool may_repeat(const struct ration__retry_conf *conf, const struct ration__retry_state *state)
+static bool may_repeat(
+	const struct ration__retry_conf *conf, const struct ration__retry_state *state)
 {
 	switch (conf->methods) {
 	case RATION__METHODS_ALL:
@@ -98,8 +101,8 @@ static bool may_repeat(const struct ration__retry_conf *conf, const struct ratio
 }
 
 enum ration__retry_answer ration__retry_decide(const struct ration__retry_conf *conf,
-	const struct ration__retry_state *state, const struct ration__attempt_end *end, uint64_t random,
-	int64_t *delay_ns)
+	const struct ration__retry_state *state, const struct ration__attempt_end *end,
+	uint64_t random, int64_t *delay_ns)
 {
 	enum kind kind = kind_of(end);
 	uint32_t failed = state->attempts - ration__min64(state->throttled, state->attempts);
@@ -113,7 +116,8 @@ enum ration__retry_answer ration__retry_decide(const struct ration__retry_conf *
 	case KIND_THROTTLED:
 		if (state->throttled >= conf->throttled_attempts)
 			return RATION__RETRY_EXHAUSTED;
-		*delay_ns = ration__backoff_delay(&conf->throttle, state->throttled, random, floor_ns);
+		*delay_ns =
+			ration__backoff_delay(&conf->throttle, state->throttled, random, floor_ns);
 		return RATION__RETRY_AGAIN;
 	case KIND_TRANSIENT:
 		if (!may_repeat(conf, state))

@@ -20,8 +20,8 @@ struct ration__backoff_conf {
 
 /* Delay before retry number `retry` (from 1). random: 64 uniform bits. floor_ns: what the server
  * asked for (Retry-After), 0 none. Order: base * factor^(retry-1), jitter, cap, floor. */
-int64_t ration__backoff_delay(const struct ration__backoff_conf *conf, uint32_t retry,
-	uint64_t random, int64_t floor_ns);
+int64_t ration__backoff_delay(
+	const struct ration__backoff_conf *conf, uint32_t retry, uint64_t random, int64_t floor_ns);
 
 /* What an attempt came to, before policy: the HTTP layer reduces libcurl's codes to these. */
 enum ration__end {
@@ -34,12 +34,12 @@ enum ration__end {
 };
 
 /* What may be repeated when the server may have acted on it: what is repeatable by method or key,
- * everything, nothing. A request that was provably not sent, or was answered with 429, was not acted
- * on and is repeated in any case. */
+ * everything, nothing. A request that was provably not sent, or was answered with 429, was not
+ * acted on and is repeated in any case. */
 enum ration__methods { RATION__METHODS_SAFE, RATION__METHODS_ALL, RATION__METHODS_NONE };
 
 struct ration__retry_conf {
-	uint32_t attempts;           /* sends in all, >= 1 */
+	uint32_t attempts;	     /* sends in all, >= 1 */
 	uint32_t throttled_attempts; /* answered 429 and the like, counted apart, >= 1 */
 	enum ration__methods methods;
 	struct ration__backoff_conf backoff;  /* failures */
@@ -49,8 +49,8 @@ struct ration__retry_conf {
 
 struct ration__attempt_end {
 	enum ration__end end;
-	bool timed_out; /* with NOT_SENT or AMBIGUOUS */
-	int status;     /* with ANSWERED */
+	bool timed_out;		/* with NOT_SENT or AMBIGUOUS */
+	int status;		/* with ANSWERED */
 	int64_t retry_after_ns; /* 0: none */
 };
 
@@ -67,11 +67,11 @@ struct ration__retry_state {
 };
 
 enum ration__retry_answer {
-	RATION__RETRY_AGAIN,     /* after *delay_ns */
-	RATION__RETRY_ACCEPT,    /* a success, nothing to retry */
-	RATION__RETRY_REFUSED,   /* failed, of a kind that is not retried */
+	RATION__RETRY_AGAIN,	 /* after *delay_ns */
+	RATION__RETRY_ACCEPT,	 /* a success, nothing to retry */
+	RATION__RETRY_REFUSED,	 /* failed, of a kind that is not retried */
 	RATION__RETRY_EXHAUSTED, /* would be retried, but attempts are used up */
-	RATION__RETRY_UNKNOWN,   /* sent, unanswered, not safe to repeat */
+	RATION__RETRY_UNKNOWN,	 /* sent, unanswered, not safe to repeat */
 };
 /* 429 has its own counter, delay and bound (X19); 408, 5xx, transport and local faults are
  * transient; 2xx is accepted, and what else a service accepts is not asked about here. The server's

@@ -11,8 +11,8 @@
 
 enum ration__answer {
 	RATION__YES,
-	RATION__WAIT,       /* not now; at_ns is the earliest time when it can be yes */
-	RATION__NO,         /* refused until at_ns (open breaker, spent quota) */
+	RATION__WAIT,	    /* not now; at_ns is the earliest time when it can be yes */
+	RATION__NO,	    /* refused until at_ns (open breaker, spent quota) */
 	RATION__IMPOSSIBLE, /* never, whatever one waits: the cost is above the limit */
 };
 

@@ -76,8 +76,8 @@ static void add(struct ration__window *state, int64_t part, int64_t amount)
 
 /* The same amounts in parts of another length: each counts at the latest time at which it can have
  * been taken, so that it leaves late rather than early. */
-static void reframe(
-	const struct ration__window *from, struct ration__window *to, int64_t part_ns, int64_t now_ns)
+static void reframe(const struct ration__window *from, struct ration__window *to, int64_t part_ns,
+	int64_t now_ns)
 {
 	memset(to, 0, sizeof(*to));
 	to->part_ns = part_ns;
@@ -85,8 +85,8 @@ static void reframe(
 	for (int back = RING - 1; back >= 0; back--) {
 		int64_t amount = from->used[ring_index(from->head, back)];
 		int64_t begin = (from->head - back) * from->part_ns;
-		int64_t last = ration__min64(
-			begin + from->part_ns - 1, ration__max64(begin, now_ns));
+		int64_t last =
+			ration__min64(begin + from->part_ns - 1, ration__max64(begin, now_ns));
 
 		if (!amount)
 			continue;
@@ -107,7 +107,8 @@ static const struct ration__window *framed(const struct ration__window_conf *con
 	return spare;
 }
 
-static void frame(const struct ration__window_conf *conf, struct ration__window *state, int64_t now_ns)
+static void frame(
+	const struct ration__window_conf *conf, struct ration__window *state, int64_t now_ns)
 {
 	struct ration__window spare;
 
@@ -125,7 +126,7 @@ int64_t ration__window_amount(double cost)
 	if (!(micro < (double)INT64_MAX))
 		return INT64_MAX;
 	whole = (int64_t)micro;
-	/* 1.1 * 10^6 is 2 * 10^-10 above 1100000: that is the number's precision, not a cost */
+	/* 4.03 * 10^6 is 4030000.0000000005: that is the number's precision, not a cost */
 	return whole + (micro - (double)whole > micro * 0x1p-50);
 }
 
@@ -183,8 +184,8 @@ void ration__window_refund(const struct ration__window_conf *conf, struct ration
 	}
 }
 
-int64_t ration__window_remaining(const struct ration__window_conf *conf,
-	const struct ration__window *state, int64_t now_ns)
+int64_t ration__window_remaining(
+	const struct ration__window_conf *conf, const struct ration__window *state, int64_t now_ns)
 {
 	struct ration__window spare;
 
@@ -193,8 +194,8 @@ int64_t ration__window_remaining(const struct ration__window_conf *conf,
 		0, conf->max - sum(state, parts_in(state, part_of(now_ns, state->part_ns))));
 }
 
-int64_t ration__window_frees_at(const struct ration__window_conf *conf,
-	const struct ration__window *state, int64_t now_ns)
+int64_t ration__window_frees_at(
+	const struct ration__window_conf *conf, const struct ration__window *state, int64_t now_ns)
 {
 	struct ration__window spare;
 	int64_t total;

@@ -192,6 +192,28 @@ Test(breaker, several_probes_share_the_places)
 	cr_assert_eq(state.late, 1);
 }
 
+Test(breaker, a_failed_probe_makes_the_others_late)
+{
+	struct ration__breaker_conf conf = plain;
+	struct ration__breaker_pass passes[2];
+	struct ration__breaker state;
+
+	conf.probes = 2;
+	state = tripped(&conf, 0);
+	for (int i = 0; i < 2; i++)
+		passes[i] = ration__breaker_take(&conf, &state, OPEN_NS + 1);
+	cr_assert_eq(ration__breaker_settle(&conf, &state, OPEN_NS + 2, passes[0], RATION__FAILURE),
+		RATION__BREAKER_OPENED);
+	/* the next half-open has all its places, whatever became of the old ones */
+	for (int i = 0; i < 2; i++) {
+		cr_assert_eq(ration__breaker_ask(&conf, &state, 3 * OPEN_NS).answer, RATION__YES);
+		ration__breaker_take(&conf, &state, 3 * OPEN_NS);
+	}
+	ration__breaker_settle(&conf, &state, 3 * OPEN_NS, passes[1], RATION__SUCCESS);
+	cr_assert_eq(state.state, RATION__HALF_OPEN);
+	cr_assert_eq(state.probes, 2);
+}
+
 Test(breaker, late_results_neither_extend_nor_close)
 {
 	struct ration__breaker state = {0};

@@ -154,7 +154,8 @@ Test(bucket, absurd_numbers_stay_numbers)
 
 	ration__bucket_take(&glacial, &state, 0, 1);
 	cr_assert_eq(state.rest_at_ns, RATION__NEVER);
-	cr_assert_eq(ration__bucket_ask(&glacial, &state, INT64_C(1) << 60, 1).at_ns, RATION__NEVER);
+	cr_assert_eq(
+		ration__bucket_ask(&glacial, &state, INT64_C(1) << 60, 1).at_ns, RATION__NEVER);
 	cr_assert_eq(ration__bucket_take(&glacial, &state, 0, 1e300), RATION__NEVER);
 }
 
@@ -169,24 +170,27 @@ struct call {
 };
 
 /* What starts within any time t costs at most burst + rate * t. */
-static void judge(const struct ration__bucket_conf *conf, const struct call *calls, int count,
-	uint64_t seed)
+static void judge(
+	const struct ration__bucket_conf *conf, const struct call *calls, int count, uint64_t seed)
 {
 	for (int i = 0; i < count; i++) {
 		for (int j = 0; j < count; j++) {
-			double most = conf->burst +
+			double most =
+				conf->burst +
 				conf->rate * 1e-9 * (double)(calls[j].start_ns - calls[i].start_ns);
 			double sum = 0;
 
-			if (calls[j].start_ns < calls[i].start_ns || !calls[i].cost || !calls[j].cost)
+			if (calls[j].start_ns < calls[i].start_ns || !calls[i].cost ||
+				!calls[j].cost)
 				continue;
 			for (int k = 0; k < count; k++)
 				if (calls[k].start_ns >= calls[i].start_ns &&
 					calls[k].start_ns <= calls[j].start_ns)
 					sum += calls[k].cost;
 			/* each start may be early by less than 1 ns */
-			cr_assert_leq(sum, most + conf->rate * 2e-9 + 1e-6, "seed %lu: calls %d to %d: %f of %f",
-				(unsigned long)seed, i, j, sum, most);
+			cr_assert_leq(sum, most + conf->rate * 2e-9 + 1e-6,
+				"seed %lu: calls %d to %d: %f of %f", (unsigned long)seed, i, j,
+				sum, most);
 		}
 	}
 }
@@ -203,8 +207,8 @@ static double dice_cost(struct ration__random *dice, double burst)
 static int random_sequence(uint64_t seed, bool book, bool settle)
 {
 	struct ration__random dice = dice_new(seed);
-	struct ration__bucket_conf conf = {
-		.rate = 0.5 + 20 * ration__random_unit(&dice), .burst = (double)(1 + roll_dice(&dice, 12))};
+	struct ration__bucket_conf conf = {.rate = 0.5 + 20 * ration__random_unit(&dice),
+		.burst = (double)(1 + roll_dice(&dice, 12))};
 	struct ration__bucket state = {0};
 	struct call calls[CALLS];
 	int64_t now = SEC, step = SEC / 20 + roll_dice(&dice, SEC);
@@ -219,9 +223,10 @@ static int random_sequence(uint64_t seed, bool book, bool settle)
 			if (!call->cost || call->settled)
 				continue;
 			if (roll_dice(&dice, 2) || !settle) {
-				ration__bucket_refund(&conf, &state, now, call->cost, call->start_ns);
+				ration__bucket_refund(
+					&conf, &state, now, call->cost, call->start_ns);
 				call->cost = 0;
-			} else if (call->start_ns <= now) {
+			} else {
 				double actual = call->cost * ration__random_unit(&dice);
 
 				ration__bucket_settle(
@@ -239,8 +244,9 @@ static int random_sequence(uint64_t seed, bool book, bool settle)
 			if (verdict.answer != RATION__YES) {
 				cr_assert_eq(verdict.answer, RATION__WAIT);
 				cr_assert_gt(verdict.at_ns, now);
-				cr_assert_eq(ration__bucket_ask(&conf, &state, verdict.at_ns, call->cost)
-						     .answer,
+				cr_assert_eq(
+					ration__bucket_ask(&conf, &state, verdict.at_ns, call->cost)
+						.answer,
 					RATION__YES);
 				continue;
 			}
@@ -291,7 +297,8 @@ Test(bucket, a_refund_never_lets_more_through_than_nothing_taken)
 {
 	for (uint64_t seed = 0; seed < 300; seed++) {
 		struct ration__random dice = dice_new(seed);
-		struct ration__bucket_conf conf = {.rate = 1 + 10 * ration__random_unit(&dice), .burst = 10};
+		struct ration__bucket_conf conf = {
+			.rate = 1 + 10 * ration__random_unit(&dice), .burst = 10};
 		struct ration__bucket with = {0}, without = {0};
 		struct call extra[8] = {0};
 		int64_t now = SEC;
@@ -302,12 +309,14 @@ Test(bucket, a_refund_never_lets_more_through_than_nothing_taken)
 
 			now += roll_dice(&dice, SEC / 2);
 			if (roll_dice(&dice, 3) == 0) {
-				if (ration__bucket_ask(&conf, &with, now, cost).answer == RATION__YES) {
+				if (ration__bucket_ask(&conf, &with, now, cost).answer ==
+					RATION__YES) {
 					ration__bucket_take(&conf, &with, now, cost);
 					ration__bucket_take(&conf, &without, now, cost);
 				}
 			} else if (call->cost) {
-				ration__bucket_refund(&conf, &with, now, call->cost, call->start_ns);
+				ration__bucket_refund(
+					&conf, &with, now, call->cost, call->start_ns);
 				call->cost = 0;
 			} else {
 				/* sometimes above the burst: debt */
@@ -315,8 +324,8 @@ Test(bucket, a_refund_never_lets_more_through_than_nothing_taken)
 				call->start_ns = ration__bucket_take(&conf, &with, now, call->cost);
 			}
 			cr_assert_leq(ration__bucket_remaining(&conf, &with, now),
-				ration__bucket_remaining(&conf, &without, now) + 1e-6, "seed %lu, step %d",
-				(unsigned long)seed, i);
+				ration__bucket_remaining(&conf, &without, now) + 1e-6,
+				"seed %lu, step %d", (unsigned long)seed, i);
 		}
 	}
 }

@@ -55,7 +55,8 @@ Test(concurrency, E5_the_21st_waits)
 	struct ration__concurrency *state = state_new();
 	struct ration__verdict verdict;
 
-	cr_assert_eq(acquire_all(&twenty, state, 0, 3), 20, "a member alone takes every permit at once");
+	cr_assert_eq(
+		acquire_all(&twenty, state, 0, 3), 20, "a member alone takes every permit at once");
 	verdict = ration__concurrency_ask(&twenty, state, 0, 3);
 	cr_assert_eq(verdict.answer, RATION__WAIT);
 	cr_assert_eq(verdict.at_ns, RATION__NEVER);
@@ -159,8 +160,8 @@ Test(concurrency, a_turn_that_was_never_told_is_not_missed)
 	cr_assert_eq(verdict.at_ns, now + RATION__TURN_NS);
 	cr_assert_str_eq(woken(&twenty, state, now), "2 ");
 	/* now it was told */
-	cr_assert_eq(
-		ration__concurrency_ask(&twenty, state, now + RATION__TURN_NS, 1).answer, RATION__YES);
+	cr_assert_eq(ration__concurrency_ask(&twenty, state, now + RATION__TURN_NS, 1).answer,
+		RATION__YES);
 	free(state);
 }
 
@@ -184,6 +185,50 @@ Test(concurrency, above_its_share_only_when_no_other_waits_below)
 	ration__concurrency_wait(&twenty, state, 0, 1, true);
 	cr_assert_str_eq(woken(&twenty, state, 0), "1 ");
 	cr_assert_eq(acquire_all(&twenty, state, 0, 1), 9);
+	free(state);
+}
+
+Test(concurrency, nobody_waits_below_so_who_is_above_takes_the_rest)
+{
+	struct ration__concurrency *state = state_new();
+
+	ration__concurrency_assert(&twenty, state, 0, 1, 10);
+	ration__concurrency_assert(&twenty, state, 0, 2, 9);
+	ration__concurrency_assert(&twenty, state, 0, 3, 1);
+	ration__concurrency_wait(&twenty, state, 0, 2, true);
+	ration__concurrency_release(&twenty, state, 0, 1);
+	ration__concurrency_release(&twenty, state, 0, 1);
+	/* both are above 7; one permit is set aside for the waiter, the other one is free */
+	cr_assert_str_eq(woken(&twenty, state, 0), "2 ");
+	cr_assert(acquire(&twenty, state, 0, 1));
+	cr_assert_not(acquire(&twenty, state, 0, 1));
+	free(state);
+}
+
+Test(concurrency, a_lapsed_member_lowers_nobodys_share)
+{
+	struct ration__concurrency *state = state_new();
+	int64_t now = RATION__TURN_NS;
+
+	ration__concurrency_assert(&twenty, state, 0, 1, 8);
+	ration__concurrency_wait(&twenty, state, 0, 3, true);
+	cr_assert_str_eq(woken(&twenty, state, 0), "3 ");
+	ration__concurrency_wait(&twenty, state, now, 2, true);
+	/* 8 is above a third of 20, but below a half */
+	cr_assert_eq(ration__concurrency_ask(&twenty, state, now, 1).answer, RATION__YES);
+	free(state);
+}
+
+Test(concurrency, a_turn_runs_from_when_it_was_told)
+{
+	struct ration__concurrency *state = state_new();
+
+	acquire(&one, state, 0, 1);
+	acquire(&one, state, 0, 2);
+	ration__concurrency_release(&one, state, 0, 1);
+	cr_assert_str_eq(woken(&one, state, RATION__TURN_NS - 1), "2 ");
+	cr_assert_eq(ration__concurrency_ask(&one, state, RATION__TURN_NS, 1).at_ns,
+		2 * RATION__TURN_NS - 1);
 	free(state);
 }
 
@@ -312,7 +357,7 @@ static void check(const struct ration__concurrency_conf *conf,
 	share = (conf->max + contending - 1) / contending;
 	for (uint32_t i = 0; i < state->count; i++)
 		below |= state->contenders[i].waiting == RATION__WAITING &&
-			state->contenders[i].held < share;
+			 state->contenders[i].held < share;
 	for (uint32_t i = 0; i < state->count; i++) {
 		const struct ration__contender *entry = &state->contenders[i];
 

@@ -15,14 +15,14 @@
 #define FALLBACK_NS (4 * RATION__TURN_NS) /* a waiter's own timer, when it knows no time */
 
 struct member {
-	int64_t from_ns;     /* its work begins */
-	int64_t wake_ns;     /* from a call to its coming */
-	int64_t job_ns;      /* mean */
+	int64_t from_ns; /* its work begins */
+	int64_t wake_ns; /* from a call to its coming */
+	int64_t job_ns;	 /* mean */
 	int64_t ends[PERMITS];
 	int held;
-	int64_t comes_ns;    /* called, or timer; RATION__NEVER */
+	int64_t comes_ns; /* called, or timer; RATION__NEVER */
 	bool comes_by_timer;
-	bool stopped;        /* never wakes any more */
+	bool stopped;	      /* never wakes any more */
 	int granted, counted; /* in all; since counting began */
 	int calls;
 };
@@ -122,7 +122,8 @@ static void sim_run(struct sim *sim, int64_t until_ns)
 		if (slot < 0 || next > until_ns)
 			break;
 		if (sim->now_ns >= sim->count_from_ns)
-			sim->idle_ns += (next - sim->now_ns) * (PERMITS - (int)sim->state->in_flight);
+			sim->idle_ns +=
+				(next - sim->now_ns) * (PERMITS - (int)sim->state->in_flight);
 		sim->now_ns = next;
 		sim->members[slot].comes_ns = RATION__NEVER;
 		transact(sim, slot);
@@ -158,8 +159,8 @@ Test(fairness, two_backlogged_members_one_a_second_later)
 	cr_assert_geq(sim.members[0].granted, 360);
 	sim_run(&sim, 3 * SEC);
 	for (int i = 0; i < 2; i++)
-		cr_assert_geq(sim.members[i].counted * 10, sim_counted(&sim) * 4, "member %d: %d of %d", i,
-			sim.members[i].counted, sim_counted(&sim));
+		cr_assert_geq(sim.members[i].counted * 10, sim_counted(&sim) * 4,
+			"member %d: %d of %d", i, sim.members[i].counted, sim_counted(&sim));
 	/* and no permit lay about: at most one in fifty */
 	cr_assert_lt(sim.idle_ns * 50, 2 * SEC * PERMITS, "%ld", (long)sim.idle_ns);
 	free(sim.state);
@@ -177,8 +178,8 @@ Test(fairness, equal_jobs_that_all_end_at_once)
 	start_all(&sim);
 	sim_run(&sim, MS + 20000);
 	for (int i = 0; i < 2; i++)
-		cr_assert_geq(sim.members[i].counted * 10, sim_counted(&sim) * 4, "member %d: %d of %d", i,
-			sim.members[i].counted, sim_counted(&sim));
+		cr_assert_geq(sim.members[i].counted * 10, sim_counted(&sim) * 4,
+			"member %d: %d of %d", i, sim.members[i].counted, sim_counted(&sim));
 	free(sim.state);
 }
 
@@ -197,7 +198,8 @@ Test(fairness, a_busy_member_cannot_starve_a_waiter)
 			if (slot == 1 && i % 10)
 				continue;
 			ration__concurrency_release(&conf, state, now, slot);
-			if (ration__concurrency_ask(&conf, state, now, slot).answer == RATION__YES) {
+			if (ration__concurrency_ask(&conf, state, now, slot).answer ==
+				RATION__YES) {
 				ration__concurrency_take(&conf, state, now, slot);
 				granted[slot]++;
 			}
@@ -223,7 +225,8 @@ Test(fairness, forty_members_share_twenty_permits_equally)
 	for (int i = 0; i < MEMBERS; i++) {
 		int share = sim.members[i].counted * MEMBERS * 100 / total;
 
-		cr_assert(share >= 90 && share <= 110, "member %d has %d %% of its share", i, share);
+		cr_assert(
+			share >= 90 && share <= 110, "member %d has %d %% of its share", i, share);
 		/* each permit called its member about once */
 		cr_assert_leq(sim.members[i].calls, sim.members[i].granted + 5);
 	}
@@ -277,7 +280,8 @@ Test(fairness, a_member_that_never_wakes_delays_by_one_turn)
 	lost = sim_counted(&healthy) - sim_counted(&sick);
 	cr_assert_leq(sick.idle_ns - healthy.idle_ns, 7 * (RATION__TURN_NS + FALLBACK_NS), "%ld",
 		(long)(sick.idle_ns - healthy.idle_ns));
-	cr_assert_leq(lost * 50, sim_counted(&healthy), "%d lost of %d", lost, sim_counted(&healthy));
+	cr_assert_leq(
+		lost * 50, sim_counted(&healthy), "%d lost of %d", lost, sim_counted(&healthy));
 	cr_assert_leq(sick.members[2].calls - healthy.members[2].calls, 2);
 	cr_assert_eq(sick.state->in_flight, PERMITS, "the living use all of them");
 	free(healthy.state);

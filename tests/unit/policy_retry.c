@@ -5,7 +5,7 @@
 #include "policy_dice.h"
 
 #define HALF (UINT64_C(1) << 63) /* random bits for 0.5 */
-#define MOST UINT64_MAX          /* for just below 1 */
+#define MOST UINT64_MAX		 /* for just below 1 */
 
 static const struct ration__backoff_conf doubling = {
 	RATION__BACKOFF_EXPONENTIAL, RATION__JITTER_NONE, SEC, 60 * SEC, 2};
@@ -15,7 +15,8 @@ Test(retry, S7_delays_1_2_4_capped)
 	static const int64_t seconds[] = {1, 2, 4, 8, 16, 32, 60, 60};
 
 	for (size_t i = 0; i < RATION__COUNT(seconds); i++)
-		cr_expect_eq(ration__backoff_delay(&doubling, (uint32_t)i + 1, 0, 0), seconds[i] * SEC);
+		cr_expect_eq(
+			ration__backoff_delay(&doubling, (uint32_t)i + 1, 0, 0), seconds[i] * SEC);
 	cr_expect_eq(ration__backoff_delay(&doubling, UINT32_MAX, 0, 0), 60 * SEC);
 	cr_expect_eq(ration__backoff_delay(&doubling, 0, 0, 0), SEC);
 }
@@ -125,7 +126,8 @@ static enum ration__retry_answer decide_status(int status, bool repeatable)
 Test(retry, E10_safe_methods_again_others_once)
 {
 	static const char *const safe[] = {"GET", "HEAD", "OPTIONS", "TRACE"};
-	static const char *const unsafe[] = {"POST", "PUT", "DELETE", "PATCH", "get", "CONNECT", ""};
+	static const char *const unsafe[] = {
+		"POST", "PUT", "DELETE", "PATCH", "get", "CONNECT", ""};
 
 	for (size_t i = 0; i < RATION__COUNT(safe); i++)
 		cr_expect(ration__method_is_safe(safe[i]));
@@ -138,7 +140,8 @@ Test(retry, E10_safe_methods_again_others_once)
 Test(retry, S5_which_statuses)
 {
 	static const int again[] = {408, 429, 500, 502, 503, 504, 507, 599};
-	static const int never[] = {100, 301, 304, 400, 401, 403, 404, 409, 410, 422, 425, 451, 499};
+	static const int never[] = {
+		100, 301, 304, 400, 401, 403, 404, 409, 410, 422, 425, 451, 499};
 
 	for (size_t i = 0; i < RATION__COUNT(again); i++)
 		cr_expect_eq(decide_status(again[i], true), RATION__RETRY_AGAIN, "%d", again[i]);

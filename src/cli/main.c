@@ -1,0 +1,69 @@
+/* ration: finds the subcommand. Not here: anything that a subcommand does. */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <ration/ration.h>
+#include "base/util.h"
+#include "cli/cli.h"
+
+static const char usage[] =
+	"Usage: ration COMMAND [OPTION]... [ARGUMENT]...\n"
+	"\n"
+	"HTTP jobs under limits that every process on the host shares.\n"
+	"\n"
+	"Commands:\n"
+	"  run     send the jobs of a file or of standard input\n"
+	"  status  show limits, breakers, requests in flight and members of a store\n"
+	"  check   check a configuration file and print its effective settings\n"
+	"\n"
+	"  ration COMMAND --help   the options of a command\n"
+	"  ration --version        the version\n"
+	"\n"
+	"Exit status: 0 all ok; 1 some jobs failed; 2 usage; 66 no input; 69 store unavailable;\n"
+	"74 output failed; 78 configuration; 130 interrupted.\n";
+
+static const struct command {
+	const char *name;
+	int (*run)(int argc, char **argv);
+} commands[] = {
+	{"run", ration__cmd_run},
+	{"status", ration__cmd_status},
+	{"check", ration__cmd_check},
+};
+
+static const struct command *find(const char *name)
+{
+	for (size_t i = 0; i < RATION__COUNT(commands); i++)
+		if (!strcmp(commands[i].name, name))
+			return &commands[i];
+	return NULL;
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *command;
+
+	if (argc < 2) {
+		fputs(usage, stderr);
+		return RATION__EXIT_USAGE;
+	}
+	if (!strcmp(argv[1], "--version") || !strcmp(argv[1], "-V")) {
+		printf("ration %s\n", ration_version());
+		return ration__cli_finish_stdout("--version");
+	}
+	if (!strcmp(argv[1], "--help") || !strcmp(argv[1], "-h") || !strcmp(argv[1], "help")) {
+		command = argc > 2 ? find(argv[2]) : NULL;
+		if (command)
+			return command->run(2, (char *[]){argv[2], (char[]){"--help"}, NULL});
+		fputs(usage, stdout);
+		return ration__cli_finish_stdout("--help");
+	}
+	command = find(argv[1]);
+	if (!command) {
+		fprintf(stderr, "ration: no such command: %s (ration --help lists them)\n",
+			argv[1]);
+		return RATION__EXIT_USAGE;
+	}
+	return command->run(argc - 1, argv + 1);
+}

@@ -1,0 +1,15 @@
+/* The one converter of libcurl's results. */
+#ifndef HTTP_CURLCODE_H
+#define HTTP_CURLCODE_H
+
+#include "policy/retry.h"
+
+struct ration__curl_meaning {
+	enum ration__end end;
+	int code; /* RATION_E* */
+};
+
+/* result: a CURLcode other than CURLE_OK. sent: the request had begun to be written. */
+struct ration__curl_meaning ration__curl_meaning(int result, bool sent);
+
+#endif

@@ -1,0 +1,17 @@
+# src/http: requests, responses, transfers. Only multi, transfer, sockets and curlcode know libcurl.
+src_libcore_la_SOURCES += \
+	src/http/answer.c src/http/answer.h \
+	src/http/builder.h \
+	src/http/call.c src/http/call.h \
+	src/http/curlcode.c src/http/curlcode.h \
+	src/http/json.c src/http/json.h \
+	src/http/limits.h \
+	src/http/line.c \
+	src/http/multi.c src/http/multi.h \
+	src/http/request.c src/http/request.h \
+	src/http/response.c src/http/response.h \
+	src/http/result.h \
+	src/http/service.h \
+	src/http/sockets.c src/http/sockets.h \
+	src/http/transfer.c src/http/transfer.h \
+	src/http/url.c src/http/url.h

@@ -1,0 +1,368 @@
+/*
+ * The loop's side of libcurl's multi interface. doc/internals/multi.md has the whole picture.
+ *
+ * Invariants: a transfer is in exactly one of: active (libcurl has it), ended (libcurl is done with
+ * it or a timeout struck; its handle is still added), free. Handles are added and removed only in
+ * functions that the caller calls, never inside a callback of libcurl.
+ *
+ * Not thread safe: one thread per multi.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include "base/util.h"
+#include "http/curlcode.h"
+#include "http/sockets.h"
+#include "http/transfer.h"
+
+/* 7.88.1 may drop timers due in under a millisecond: its timers are run at least this often. */
+#define CURL_TICK_NS RATION__NS_PER_S
+/* How long a peak of active transfers keeps its connections open (once to twice this). */
+#define PEAK_PERIOD_NS (INT64_C(15) * RATION__NS_PER_S)
+#define FREE_MAX 1024 /* handles kept for reuse; some 6 KiB each */
+
+struct ration__multi {
+	CURLM *curl;
+	struct ration__sockets sockets;
+	struct ration__heap heap;
+	struct ration__link active, ended, touched;
+	struct ration__transfer *free_list;
+	uint32_t free_count, active_count; /* active and ended */
+	uint32_t connections_idle;
+	int64_t connection_age_ns;
+	int64_t now_ns;         /* of the last call that told */
+	int64_t curl_due_ns;    /* what libcurl's timer callback asked for */
+	int64_t curl_latest_ns; /* run its timers then at the latest */
+	uint32_t peak, peak_before; /* most active, this period and the one before */
+	int64_t peak_until_ns;
+	long connections_max; /* as set at libcurl */
+};
+
+/* Only notes: acting here would be libcurl calling itself. */
+static int on_timer(CURLM *curl, long timeout_ms, void *arg)
+{
+	struct ration__multi *m = arg;
+
+	/* now_ns may be a little old, so this may be early: then libcurl asks again. */
+	m->curl_due_ns = timeout_ms < 0 ? RATION__NEVER : m->now_ns + timeout_ms * RATION__NS_PER_MS;
+	return 0;
+}
+
+static CURLMcode setup(struct ration__multi *m)
+{
+	CURLMcode rc = ration__sockets_multi_setopt(&m->sockets, m->curl);
+
+	if (!rc)
+		rc = curl_multi_setopt(m->curl, CURLMOPT_TIMERFUNCTION, on_timer);
+	if (!rc)
+		rc = curl_multi_setopt(m->curl, CURLMOPT_TIMERDATA, m);
+	if (!rc) /* HTTP/1.1 only: nothing to multiplex, and no search for it */
+		rc = curl_multi_setopt(m->curl, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
+	if (!rc) {
+		m->connections_max = m->connections_idle ? m->connections_idle : 1;
+		rc = curl_multi_setopt(m->curl, CURLMOPT_MAXCONNECTS, m->connections_max);
+	}
+	return rc;
+}
+
+int ration__multi_new(const struct ration__multi_options *options, struct ration__multi **multi)
+{
+	struct ration__multi *m = calloc(1, sizeof(*m));
+
+	if (!m)
+		return RATION_ENOMEM;
+	/* Counted by libcurl, and safe between threads since 7.84. */
+	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+		goto global_init;
+	m->sockets.epoll_fd = options->epoll_fd;
+	m->connections_idle = options->connections_idle;
+	m->connection_age_ns = options->connection_age_ns;
+	m->curl_due_ns = m->curl_latest_ns = RATION__NEVER;
+	ration__heap_init(&m->heap);
+	ration__link_init(&m->active);
+	ration__link_init(&m->ended);
+	ration__link_init(&m->touched);
+	m->curl = curl_multi_init();
+	if (!m->curl || setup(m) != CURLM_OK)
+		goto multi_init;
+	*multi = m;
+	return 0;
+multi_init:
+	curl_multi_cleanup(m->curl);
+	curl_global_cleanup();
+global_init:
+	free(m);
+	return RATION_ENOMEM;
+}
+
+/* ---- transfers ---- */
+
+static struct ration__transfer *transfer_of(struct ration__link *link)
+{
+	return RATION__CONTAINER(link, struct ration__transfer, link);
+}
+
+static void release(struct ration__multi *m, struct ration__transfer *t)
+{
+	ration__heap_remove(&m->heap, &t->timer);
+	ration__link_remove(&t->touched);
+	ration__link_remove(&t->link);
+	m->active_count--;
+	if (m->free_count >= FREE_MAX) {
+		ration__transfer_free(t);
+		return;
+	}
+	t->free_next = m->free_list;
+	m->free_list = t;
+	m->free_count++;
+}
+
+static struct ration__transfer *acquire(struct ration__multi *m)
+{
+	struct ration__transfer *t = m->free_list;
+
+	if (t) {
+		m->free_list = t->free_next;
+		m->free_count--;
+		return t;
+	}
+	t = ration__transfer_new(&m->sockets, &m->touched);
+	/* Seconds are libcurl's unit here: rounded down, so that none is used that is too old. */
+	long age_s = (long)ration__min64(m->connection_age_ns / RATION__NS_PER_S, INT32_MAX);
+
+	if (t && curl_easy_setopt(t->easy, CURLOPT_MAXAGE_CONN, age_s) != CURLE_OK) {
+		ration__transfer_free(t);
+		return NULL;
+	}
+	return t;
+}
+
+/* libcurl's limit counts connections in use: at less than those, each request would close one. */
+static void keep_connections(struct ration__multi *m)
+{
+	long want;
+
+	m->peak = m->active_count > m->peak ? m->active_count : m->peak;
+	if (m->now_ns >= m->peak_until_ns) {
+		m->peak_before = m->peak;
+		m->peak = m->active_count;
+		m->peak_until_ns = m->now_ns + PEAK_PERIOD_NS;
+	}
+	want = m->peak > m->peak_before ? m->peak : m->peak_before;
+	if (want < (long)m->connections_idle)
+		want = m->connections_idle;
+	if (want == m->connections_max || want == 0)
+		return;
+	if (curl_multi_setopt(m->curl, CURLMOPT_MAXCONNECTS, want) == CURLM_OK)
+		m->connections_max = want;
+}
+
+int ration__multi_start(struct ration__multi *m, const struct ration__service_conf *service,
+	const struct ration__call *call, const char *id, int64_t now_ns, void *user,
+	struct ration__transfer **transfer)
+{
+	struct ration__transfer *t;
+	int code;
+
+	m->now_ns = ration__max64(m->now_ns, now_ns);
+	if (ration__heap_reserve(&m->heap, 1 + m->active_count))
+		return RATION_ENOMEM;
+	t = acquire(m);
+	if (!t)
+		return RATION_ENOMEM;
+	m->active_count++;
+	t->user = user;
+	t->start_ns = t->progress_ns = now_ns;
+	ration__link_append(&m->active, &t->link);
+	ration__transfer_touch(t); /* the next tick sets its timer */
+	code = ration__transfer_prepare(t, service, call, id);
+	if (!code && curl_multi_add_handle(m->curl, t->easy) != CURLM_OK)
+		code = RATION_ENOMEM;
+	if (code) {
+		release(m, t);
+		return code;
+	}
+	keep_connections(m);
+	m->curl_latest_ns = ration__min64(m->curl_latest_ns, m->now_ns + CURL_TICK_NS);
+	*transfer = t;
+	return 0;
+}
+
+void ration__multi_cancel(struct ration__multi *m, struct ration__transfer *t)
+{
+	curl_multi_remove_handle(m->curl, t->easy);
+	release(m, t);
+}
+
+uint32_t ration__multi_active(const struct ration__multi *m)
+{
+	return m->active_count;
+}
+
+static void end(struct ration__multi *m, struct ration__transfer *t)
+{
+	ration__link_remove(&t->link);
+	ration__link_append(&m->ended, &t->link);
+}
+
+/* ---- the loop ---- */
+
+/* After an error of the multi handle its transfers are in no known state: all of them end. */
+static void check(struct ration__multi *m, CURLMcode rc)
+{
+	if (rc == CURLM_OK)
+		return;
+	while (ration__link_in_list(&m->active)) {
+		struct ration__transfer *t = transfer_of(m->active.next);
+
+		t->broken = true;
+		end(m, t);
+	}
+}
+
+static void collect(struct ration__multi *m)
+{
+	struct CURLMsg *message;
+	int left;
+
+	while ((message = curl_multi_info_read(m->curl, &left)) != NULL) {
+		char *owner = NULL;
+
+		if (message->msg != CURLMSG_DONE)
+			continue;
+		curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, &owner);
+		struct ration__transfer *t = (struct ration__transfer *)(void *)owner;
+
+		t->result = message->data.result;
+		end(m, t);
+	}
+}
+
+void ration__multi_event(struct ration__multi *m, uint64_t data, uint32_t events)
+{
+	struct ration__transfer *t = NULL;
+	int mask, running;
+	int fd = ration__sockets_event(&m->sockets, data, events, &mask, &t);
+
+	if (fd < 0)
+		return;
+	if (t) /* bytes came, or there is room for more: also inside TLS or half a header line */
+		ration__transfer_touch(t);
+	check(m, curl_multi_socket_action(m->curl, fd, mask, &running));
+}
+
+static void run_curl_timers(struct ration__multi *m)
+{
+	int running;
+
+	m->curl_due_ns = RATION__NEVER;
+	m->curl_latest_ns = m->active_count ? m->now_ns + CURL_TICK_NS : RATION__NEVER;
+	check(m, curl_multi_socket_action(m->curl, CURL_SOCKET_TIMEOUT, 0, &running));
+}
+
+/* Idle times count from now for whatever moved. A timer is only brought forward here; one that is
+ * early finds out when it strikes. */
+static void stamp_touched(struct ration__multi *m)
+{
+	while (ration__link_in_list(&m->touched)) {
+		struct ration__transfer *t =
+			RATION__CONTAINER(m->touched.next, struct ration__transfer, touched);
+		int code;
+
+		ration__link_remove(&t->touched);
+		if (t->broken) {
+			end(m, t);
+			continue;
+		}
+		t->progress_ns = m->now_ns;
+		/* Later is found out when it strikes; earlier only by a new phase. */
+		if (t->timer.index && t->timed_sends == t->sends && !ration__transfer_uploads(t))
+			continue;
+		t->timed_sends = t->sends;
+		int64_t at = ration__transfer_deadline(t, &code);
+
+		if (!t->timer.index || at < t->timer.at_ns)
+			ration__heap_set(&m->heap, &t->timer, at); /* room was reserved */
+	}
+}
+
+static void expire(struct ration__multi *m)
+{
+	struct ration__timer *timer;
+
+	while ((timer = ration__heap_first(&m->heap)) != NULL && timer->at_ns <= m->now_ns) {
+		struct ration__transfer *t = RATION__CONTAINER(timer, struct ration__transfer, timer);
+		int code;
+		int64_t at = ration__transfer_deadline(t, &code);
+
+		if (at > m->now_ns) {
+			ration__heap_set(&m->heap, timer, at);
+			continue;
+		}
+		ration__heap_remove(&m->heap, timer);
+		t->forced = code;
+		end(m, t);
+	}
+}
+
+void ration__multi_tick(struct ration__multi *m, int64_t now_ns)
+{
+	m->now_ns = ration__max64(m->now_ns, now_ns);
+	if (m->now_ns >= m->curl_due_ns || m->now_ns >= m->curl_latest_ns)
+		run_curl_timers(m);
+	collect(m);
+	/* What has ended by itself is not timed out. */
+	for (struct ration__link *link = m->ended.next; link != &m->ended; link = link->next) {
+		ration__heap_remove(&m->heap, &transfer_of(link)->timer);
+		ration__link_remove(&transfer_of(link)->touched);
+	}
+	stamp_touched(m);
+	expire(m);
+}
+
+int64_t ration__multi_next_ns(const struct ration__multi *m)
+{
+	struct ration__timer *first = ration__heap_first(&m->heap);
+	int64_t at = ration__min64(m->curl_due_ns, m->curl_latest_ns);
+
+	if (ration__link_in_list(&m->ended) || ration__link_in_list(&m->touched))
+		return m->now_ns;
+	return first ? ration__min64(at, first->at_ns) : at;
+}
+
+void *ration__multi_done(struct ration__multi *m, struct ration__attempt *attempt)
+{
+	struct ration__transfer *t;
+	void *user;
+
+	if (!ration__link_in_list(&m->ended))
+		return NULL;
+	t = transfer_of(m->ended.next);
+	user = t->user;
+	/* The result first: removal may free what libcurl knows about the request. */
+	ration__transfer_result(t, m->now_ns, attempt);
+	curl_multi_remove_handle(m->curl, t->easy);
+	release(m, t);
+	return user;
+}
+
+void ration__multi_free(struct ration__multi *m)
+{
+	if (!m)
+		return;
+	while (ration__link_in_list(&m->active))
+		ration__multi_cancel(m, transfer_of(m->active.next));
+	while (ration__link_in_list(&m->ended))
+		ration__multi_cancel(m, transfer_of(m->ended.next));
+	while (m->free_list) {
+		struct ration__transfer *t = m->free_list;
+
+		m->free_list = t->free_next;
+		ration__transfer_free(t);
+	}
+	/* Closes the idle connections, and calls back for each. */
+	curl_multi_cleanup(m->curl);
+	ration__sockets_fini(&m->sockets);
+	ration__heap_fini(&m->heap);
+	free(m);
+	curl_global_cleanup();
+}

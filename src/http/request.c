@@ -1,0 +1,542 @@
+/*
+ * The public ration_request: collects and checks. A mistake is answered at once and also kept, so
+ * that a caller who looks at submit's answer only learns of the first one.
+ *
+ * Not thread safe. Nothing here knows a service: what depends on one (the URL) is checked when the
+ * request is packed (http/call.c).
+ */
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include "base/token.h"
+#include "base/util.h"
+#include "http/builder.h"
+#include "http/json.h"
+#include "http/limits.h"
+#include "http/url.h"
+
+static int mistake(ration_request *request, int code)
+{
+	if (code && !request->error)
+		request->error = code;
+	return code;
+}
+
+/* Known methods in any case become upper case, as browsers do, PATCH included; others are sent as
+ * given. CONNECT asks for a tunnel, which no job is. */
+static int check_method(char *method)
+{
+	static const char *const known[] = {
+		"GET", "HEAD", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"};
+
+	if (strlen(method) > RATION__METHOD_MAX || !ration__header_name_ok(method) ||
+		strcasecmp(method, "CONNECT") == 0)
+		return RATION_EINVAL;
+	for (size_t i = 0; i < RATION__COUNT(known); i++)
+		if (strcasecmp(method, known[i]) == 0)
+			memcpy(method, known[i], strlen(known[i]));
+	return 0;
+}
+
+/* Blanks and controls; the rest of the check needs the service. */
+static int check_target(const char *target)
+{
+	size_t length = strnlen(target, RATION__URL_MAX + 1);
+
+	if (length > RATION__URL_MAX)
+		return RATION_ETOOBIG;
+	for (size_t i = 0; i < length; i++)
+		if ((unsigned char)target[i] <= ' ' || target[i] == 0x7f)
+			return RATION_EURL;
+	return 0;
+}
+
+ration_request *ration_request_new(const char *service, const char *method, const char *target)
+{
+	const char *s = service ? service : "", *m = method ? method : "", *t = target ? target : "";
+	size_t s_size = strlen(s) + 1, m_size = strlen(m) + 1, t_size = strlen(t) + 1;
+	ration_request *request = calloc(1, sizeof(*request) + s_size + m_size + t_size);
+
+	if (!request)
+		return NULL;
+	char *text = (char *)(request + 1);
+	char *own_method = text + s_size;
+
+	request->service = memcpy(text, s, s_size);
+	request->method = memcpy(own_method, m, m_size);
+	request->target = memcpy(own_method + m_size, t, t_size);
+	request->deadline_ms = -1;
+	if (!service || !*service || !method || !target)
+		mistake(request, RATION_EINVAL);
+	mistake(request, check_method(own_method));
+	mistake(request, check_target(t));
+	return request;
+}
+
+void ration_request_free(ration_request *request)
+{
+	if (!request)
+		return;
+	for (size_t i = 0; i < request->header_count; i++)
+		free(request->headers[i].text);
+	/* A pair's value stands in the block of its name. */
+	for (size_t i = 0; i < request->key_count; i++)
+		free((char *)request->keys[i].name);
+	for (size_t i = 0; i < request->cost_count; i++)
+		free((char *)request->costs[i].unit);
+	for (size_t i = 0; i < request->option_count; i++)
+		free((char *)request->options[i].name);
+	free(request->headers);
+	free(request->keys);
+	free(request->costs);
+	free(request->options);
+	ration__buffer_fini(&request->query);
+	free(request->body);
+	free(request->id);
+	free(request->meta);
+	free(request);
+}
+
+void ration__request_view(const ration_request *request, struct ration__request_view *view)
+{
+	*view = (struct ration__request_view){
+		.service = request->service,
+		.error = request->error,
+		.priority = request->priority,
+		.deadline_ms = request->deadline_ms,
+		.user = request->user,
+		.key_count = request->key_count,
+		.keys = request->keys,
+		.cost_count = request->cost_count,
+		.costs = request->costs,
+		.option_count = request->option_count,
+		.options = request->options,
+	};
+}
+
+/* ---- headers ---- */
+
+/* What libcurl and the message's framing own: a caller's would contradict them. */
+static bool header_is_ours(const char *name)
+{
+	static const char *const ours[] = {"Content-Length", "Transfer-Encoding", "Host", "Connection",
+		"Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Upgrade", "Expect", "HTTP2-Settings"};
+
+	for (size_t i = 0; i < RATION__COUNT(ours); i++)
+		if (strcasecmp(name, ours[i]) == 0)
+			return true;
+	return false;
+}
+
+static bool header_keys(const char *name)
+{
+	return strcasecmp(name, "Idempotency-Key") == 0 || strcasecmp(name, "X-Request-ID") == 0;
+}
+
+static bool line_named(const struct ration__header_line *line, const char *name, size_t length)
+{
+	return line->name_length == length && strncasecmp(line->text, name, length) == 0;
+}
+
+bool ration__request_has_header(const ration_request *request, const char *name)
+{
+	size_t length = strlen(name);
+
+	for (size_t i = 0; i < request->header_count; i++)
+		if (line_named(&request->headers[i], name, length))
+			return true;
+	return false;
+}
+
+static void remove_headers(ration_request *request, const char *name)
+{
+	size_t length = strlen(name), kept = 0;
+
+	for (size_t i = 0; i < request->header_count; i++) {
+		struct ration__header_line *line = &request->headers[i];
+
+		if (line_named(line, name, length)) {
+			request->header_bytes -= line->length + 1;
+			free(line->text);
+		} else {
+			request->headers[kept++] = *line;
+		}
+	}
+	request->header_count = kept;
+}
+
+/* Room for one more element; arrays grow by halves of their size, no capacity is kept: the size
+ * doubles whenever the count is a power of two. */
+static void *grown(void *array, size_t count, size_t size)
+{
+	if (count & (count - 1))
+		return array;
+	return realloc(array, (count ? count * 2 : 1) * size);
+}
+
+static int put_header(ration_request *request, const char *name, const char *value, bool replace)
+{
+	size_t name_length = strlen(name), value_length = strlen(value);
+	size_t length = name_length + (value_length ? 2 + value_length : 1);
+	char *text;
+
+	if (request->header_bytes + length + 1 > RATION__HEADERS_MAX ||
+		request->header_count >= RATION__HEADER_COUNT_MAX)
+		return RATION_ETOOBIG;
+	void *lines = grown(request->headers, request->header_count, sizeof(*request->headers));
+
+	if (!lines)
+		return RATION_ENOMEM;
+	request->headers = lines;
+	text = malloc(length + 1);
+	if (!text)
+		return RATION_ENOMEM;
+	memcpy(text, name, name_length);
+	memcpy(text + name_length, value_length ? ": " : ";", value_length ? 2 : 1);
+	memcpy(text + length - value_length, value, value_length + 1);
+	if (replace)
+		remove_headers(request, name);
+	request->headers[request->header_count++] = (struct ration__header_line){
+		.text = text, .name_length = name_length, .length = length};
+	request->header_bytes += length + 1;
+	return 0;
+}
+
+static int set_header(ration_request *request, const char *name, const char *value, bool replace)
+{
+	if (!name || !value)
+		return RATION_EINVAL;
+	if (!ration__header_name_ok(name) || !ration__header_value_ok(value) || header_is_ours(name))
+		return RATION_EHEADER;
+	/* One of each, or servers disagree on which counts. */
+	int code = put_header(request, name, value, replace || header_keys(name));
+
+	if (!code && header_keys(name) && *value)
+		request->keyed = true;
+	return code;
+}
+
+int ration_request_set_header(ration_request *request, const char *name, const char *value)
+{
+	return request ? mistake(request, set_header(request, name, value, true)) : RATION_EINVAL;
+}
+
+int ration_request_add_header(ration_request *request, const char *name, const char *value)
+{
+	return request ? mistake(request, set_header(request, name, value, false)) : RATION_EINVAL;
+}
+
+/* Sent as a structured-field string: quoted, '"' and '\' escaped, printable ASCII only. */
+static int set_idempotency_key(ration_request *request, const char *key)
+{
+	char quoted[2 * RATION__IDEMPOTENCY_KEY_MAX + 3];
+	size_t n = 0;
+
+	if (!key || !*key)
+		return RATION_EINVAL;
+	if (strlen(key) > RATION__IDEMPOTENCY_KEY_MAX)
+		return RATION_ETOOBIG;
+	quoted[n++] = '"';
+	for (; *key; key++) {
+		if (*key < 0x20 || *key > 0x7e)
+			return RATION_EHEADER;
+		if (*key == '"' || *key == '\\')
+			quoted[n++] = '\\';
+		quoted[n++] = *key;
+	}
+	quoted[n++] = '"';
+	quoted[n] = '\0';
+	return set_header(request, "Idempotency-Key", quoted, true);
+}
+
+int ration_request_set_idempotency_key(ration_request *request, const char *key)
+{
+	return request ? mistake(request, set_idempotency_key(request, key)) : RATION_EINVAL;
+}
+
+/* ---- target and body ---- */
+
+static int add_query(ration_request *request, const char *name, const char *value)
+{
+	size_t before = request->query.length;
+
+	if (!name || !value)
+		return RATION_EINVAL;
+	/* Each byte may become three; the whole is measured again with its URL. */
+	if (strlen(name) + strlen(value) > RATION__URL_MAX)
+		return RATION_ETOOBIG;
+	ration__url_add_query(&request->query, name, value);
+	if (!request->query.failed && request->query.length <= RATION__URL_MAX)
+		return 0;
+	int code = request->query.failed ? RATION_ENOMEM : RATION_ETOOBIG;
+
+	request->query.failed = false;
+	request->query.length = before;
+	if (request->query.data)
+		request->query.data[before] = '\0';
+	return code;
+}
+
+int ration_request_add_query(ration_request *request, const char *name, const char *value)
+{
+	return request ? mistake(request, add_query(request, name, value)) : RATION_EINVAL;
+}
+
+/* Takes body over on success only. */
+static int put_body(ration_request *request, char *body, size_t length, const char *content_type)
+{
+	if (content_type) {
+		int code = set_header(request, "Content-Type", content_type, true);
+
+		if (code)
+			return code;
+	}
+	free(request->body);
+	request->body = body;
+	request->body_length = length;
+	request->has_body = true;
+	return 0;
+}
+
+static int set_body(
+	ration_request *request, const void *body, size_t length, const char *content_type)
+{
+	char *copy;
+	int code;
+
+	if (!body && length)
+		return RATION_EINVAL;
+	if (length > RATION__BODY_MAX)
+		return RATION_ETOOBIG;
+	copy = malloc(length + 1);
+	if (!copy)
+		return RATION_ENOMEM;
+	if (length)
+		memcpy(copy, body, length);
+	copy[length] = '\0';
+	code = put_body(request, copy, length, content_type);
+	if (code)
+		free(copy);
+	return code;
+}
+
+int ration_request_set_body(
+	ration_request *request, const void *body, size_t length, const char *content_type)
+{
+	if (!request)
+		return RATION_EINVAL;
+	return mistake(request, set_body(request, body, length, content_type));
+}
+
+/* The text is sent as it was written, blanks included: a signature over it stays right. */
+static int set_json(ration_request *request, const char *text)
+{
+	if (!text)
+		return RATION_EINVAL;
+	if (strlen(text) > RATION__BODY_MAX)
+		return RATION_ETOOBIG;
+	if (!ration__json_compact(NULL, text, strlen(text)))
+		return RATION_EJSON;
+	return set_body(request, text, strlen(text), "application/json");
+}
+
+int ration_request_set_json(ration_request *request, const char *text)
+{
+	return request ? mistake(request, set_json(request, text)) : RATION_EINVAL;
+}
+
+/* ---- what travels with the job ---- */
+
+/* A name and its value in one block, which the name's pointer owns. */
+static int make_pair(const char *name, const char *value, struct ration__pair *pair)
+{
+	size_t name_size = strlen(name) + 1, value_size = strlen(value) + 1;
+	char *block = malloc(name_size + value_size);
+
+	if (!block)
+		return RATION_ENOMEM;
+	pair->name = memcpy(block, name, name_size);
+	pair->value = memcpy(block + name_size, value, value_size);
+	return 0;
+}
+
+static int set_key(ration_request *request, const char *name, const char *value)
+{
+	struct ration__pair pair;
+	size_t at = 0;
+	int order = 1;
+
+	if (!name || !*name || !value)
+		return RATION_EINVAL;
+	if (strlen(name) > RATION__KEY_NAME_MAX || strlen(value) > RATION__KEY_VALUE_MAX)
+		return RATION_ETOOBIG;
+	while (at < request->key_count && (order = strcmp(request->keys[at].name, name)) < 0)
+		at++;
+	bool replace = at < request->key_count && order == 0;
+
+	if (!replace) {
+		if (request->key_count >= RATION__KEY_COUNT_MAX)
+			return RATION_ETOOBIG;
+		void *keys = grown(request->keys, request->key_count, sizeof(*request->keys));
+
+		if (!keys)
+			return RATION_ENOMEM;
+		request->keys = keys;
+	}
+	if (make_pair(name, value, &pair))
+		return RATION_ENOMEM;
+	if (replace) {
+		free((char *)request->keys[at].name);
+	} else {
+		memmove(request->keys + at + 1, request->keys + at,
+			(request->key_count - at) * sizeof(*request->keys));
+		request->key_count++;
+	}
+	request->keys[at] = pair;
+	return 0;
+}
+
+int ration_request_set_key(ration_request *request, const char *name, const char *value)
+{
+	return request ? mistake(request, set_key(request, name, value)) : RATION_EINVAL;
+}
+
+static int set_cost(ration_request *request, const char *unit, double cost)
+{
+	char *copy;
+
+	if (!unit || !isfinite(cost) || cost < 0)
+		return RATION_EINVAL;
+	if (strlen(unit) > RATION__KEY_NAME_MAX)
+		return RATION_ETOOBIG;
+	for (size_t i = 0; i < request->cost_count; i++) {
+		if (strcmp(request->costs[i].unit, unit) == 0) {
+			request->costs[i].cost = cost;
+			return 0;
+		}
+	}
+	if (request->cost_count >= RATION__COST_COUNT_MAX)
+		return RATION_ETOOBIG;
+	void *costs = grown(request->costs, request->cost_count, sizeof(*request->costs));
+
+	if (!costs)
+		return RATION_ENOMEM;
+	request->costs = costs;
+	copy = strdup(unit);
+	if (!copy)
+		return RATION_ENOMEM;
+	request->costs[request->cost_count++] = (struct ration__cost){.unit = copy, .cost = cost};
+	return 0;
+}
+
+int ration_request_set_cost(ration_request *request, const char *unit, double cost)
+{
+	return request ? mistake(request, set_cost(request, unit, cost)) : RATION_EINVAL;
+}
+
+static int set_option(ration_request *request, const char *path, const char *value)
+{
+	struct ration__pair pair;
+
+	if (!path || !*path || !value)
+		return RATION_EINVAL;
+	if (request->option_count >= RATION__OPTION_COUNT_MAX)
+		return RATION_ETOOBIG;
+	void *options = grown(request->options, request->option_count, sizeof(*request->options));
+
+	if (!options)
+		return RATION_ENOMEM;
+	request->options = options;
+	if (make_pair(path, value, &pair))
+		return RATION_ENOMEM;
+	request->options[request->option_count++] = pair;
+	return 0;
+}
+
+int ration_request_set_option(ration_request *request, const char *path, const char *value)
+{
+	return request ? mistake(request, set_option(request, path, value)) : RATION_EINVAL;
+}
+
+static int set_id(ration_request *request, const char *id)
+{
+	char *copy;
+
+	if (!id)
+		return RATION_EINVAL;
+	if (strlen(id) > RATION__ID_MAX)
+		return RATION_ETOOBIG;
+	copy = strdup(id);
+	if (!copy)
+		return RATION_ENOMEM;
+	free(request->id);
+	request->id = copy;
+	return 0;
+}
+
+int ration_request_set_id(ration_request *request, const char *id)
+{
+	return request ? mistake(request, set_id(request, id)) : RATION_EINVAL;
+}
+
+static int set_meta(ration_request *request, const char *json)
+{
+	struct ration__buffer compact;
+
+	if (!json)
+		return RATION_EINVAL;
+	if (strlen(json) > RATION__META_MAX)
+		return RATION_ETOOBIG;
+	ration__buffer_init(&compact, 0);
+	if (!ration__json_compact(&compact, json, strlen(json))) {
+		int code = compact.failed ? RATION_ENOMEM : RATION_EJSON;
+
+		ration__buffer_fini(&compact);
+		return code;
+	}
+	char *text = ration__buffer_take(&compact, NULL);
+
+	if (!text)
+		return RATION_ENOMEM;
+	free(request->meta);
+	request->meta = text;
+	return 0;
+}
+
+int ration_request_set_meta(ration_request *request, const char *json)
+{
+	return request ? mistake(request, set_meta(request, json)) : RATION_EINVAL;
+}
+
+int ration_request_set_priority(ration_request *request, int priority)
+{
+	if (!request)
+		return RATION_EINVAL;
+	if (priority < -RATION__PRIORITY_MAX || priority > RATION__PRIORITY_MAX)
+		return mistake(request, RATION_EINVAL);
+	request->priority = priority;
+	return 0;
+}
+
+int ration_request_set_deadline(ration_request *request, int64_t deadline_ms)
+{
+	if (!request)
+		return RATION_EINVAL;
+	if (deadline_ms < -1)
+		return mistake(request, RATION_EINVAL);
+	request->deadline_ms = deadline_ms;
+	return 0;
+}
+
+void ration_request_set_user(ration_request *request, void *user)
+{
+	if (request)
+		request->user = user;
+}
+
+void ration_request_set_line(ration_request *request, uint64_t line)
+{
+	if (request)
+		request->line = line;
+}

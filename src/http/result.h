@@ -1,0 +1,38 @@
+/* The body of the public ration_response, private to this layer: made by http/response.c, written as
+ * a line by http/line.c. Immutable but for the line, which is made at the first call. */
+#ifndef HTTP_RESULT_H
+#define HTTP_RESULT_H
+
+#include <stdatomic.h>
+#include "http/response.h"
+
+struct ration__wait {
+	const char *name;
+	int64_t ns;
+};
+
+/* One block: this, then waits, notes and strings. Headers and body are the last attempt's memory. */
+struct ration_response {
+	ration_response *next;
+	void *user;
+	uint64_t line_number; /* of the input; 0: none */
+	int code, status;
+	uint32_t attempts;
+	uint32_t note_count, wait_count;
+	int8_t sent;
+	bool truncated;
+	const struct ration__wait *waits;
+	const struct ration__attempt_note *notes;
+	const char *id, *meta; /* NULL: none */
+	const char *url, *message, *mode, *node;
+	struct ration__attempt last; /* only headers and body */
+	_Atomic(char *) line;
+};
+
+/* The next header after position *at, which begins at 0; false: no more. */
+bool ration__response_each(const ration_response *response, size_t *at, const char **name,
+	const char **value);
+/* http/line.c: NULL when out of memory. The caller frees it. */
+char *ration__response_write(const ration_response *response);
+
+#endif

@@ -1,0 +1,103 @@
+/*
+ * One transfer on one easy handle, private to this layer. http/transfer.c sets the handle up, takes
+ * what libcurl hands in, and says what came of it; it knows no loop. http/multi.c runs the loop.
+ *
+ * A transfer is reused with its handle and its buffers, so that a small request allocates nothing
+ * here but what is handed over to the caller. Callbacks of libcurl only note: none of them calls
+ * libcurl, removes a handle, or allocates without a bound.
+ */
+#ifndef HTTP_TRANSFER_H
+#define HTTP_TRANSFER_H
+
+#include <curl/curl.h>
+#include "base/buffer.h"
+#include "base/heap.h"
+#include "http/multi.h"
+
+/* Doubly linked, circular, with a head of the same type. */
+struct ration__link {
+	struct ration__link *next, *previous; /* to itself: in no list */
+};
+
+static inline void ration__link_init(struct ration__link *link)
+{
+	link->next = link->previous = link;
+}
+static inline void ration__link_remove(struct ration__link *link)
+{
+	link->next->previous = link->previous;
+	link->previous->next = link->next;
+	ration__link_init(link);
+}
+static inline void ration__link_append(struct ration__link *head, struct ration__link *link)
+{
+	link->previous = head->previous;
+	link->next = head;
+	head->previous->next = link;
+	head->previous = link;
+}
+static inline bool ration__link_in_list(const struct ration__link *link)
+{
+	return link->next != link;
+}
+
+struct ration__sockets;
+
+struct ration__transfer {
+	struct ration__link link;    /* in the multi's active or ended list */
+	struct ration__link touched; /* in the multi's list of those that moved in this tick */
+	struct ration__transfer *free_next;
+	struct ration__link *touched_list;
+	CURL *easy;
+	struct ration__timer timer; /* at or before the earliest of its timeouts */
+	const struct ration__service_conf *service;
+	const struct ration__call *call;
+	void *user;
+	int64_t start_ns, progress_ns;
+
+	int forced;          /* RATION_E* that ends it in libcurl's place; 0 none */
+	CURLcode result;
+	int status;          /* of the last status line */
+	uint8_t sends;       /* begun; 2: the second was refused */
+	uint8_t timed_sends; /* sends when the timer was set */
+	bool headers_done;   /* of the answer, not of a 1xx */
+	bool cut;            /* the body at its limit */
+	bool headers_cut;    /* the headers at theirs */
+	bool no_memory;
+	bool broken;         /* its socket cannot be watched */
+	uint64_t header_bytes;
+	struct ration__buffer headers; /* "name\0value\0" … */
+	struct ration__buffer body;
+
+	CURLU *url;                   /* the origin only: parsed when it changes, not per request */
+	struct ration__buffer origin; /* its text */
+	struct ration__buffer text;   /* request target and header lines made for this request */
+	struct curl_slist *nodes;   /* libcurl only reads the list, so its nodes may be ours */
+	size_t node_capacity;
+	bool plain;                 /* the handle is set to a GET without a body */
+	char error[CURL_ERROR_SIZE];
+};
+
+/* A transfer with its handle, its options that never change set. NULL: out of memory. */
+struct ration__transfer *ration__transfer_new(
+	struct ration__sockets *sockets, struct ration__link *touched_list);
+void ration__transfer_free(struct ration__transfer *transfer);
+/* Sets the handle up for one request. 0, RATION_ENOMEM. */
+int ration__transfer_prepare(struct ration__transfer *transfer,
+	const struct ration__service_conf *service, const struct ration__call *call, const char *id);
+/* The earliest of its timeouts; *code is the error it ends with. */
+int64_t ration__transfer_deadline(const struct ration__transfer *transfer, int *code);
+/* Has a body to send, so that its phase may change without a callback. */
+bool ration__transfer_uploads(const struct ration__transfer *transfer);
+/* What came of it; takes headers and body out of it. */
+void ration__transfer_result(
+	struct ration__transfer *transfer, int64_t now_ns, struct ration__attempt *attempt);
+/* Something moved: idle timeouts count from the next tick. */
+static inline void ration__transfer_touch(struct ration__transfer *transfer)
+{
+	if (!ration__link_in_list(&transfer->touched))
+		ration__link_append(transfer->touched_list, &transfer->touched);
+}
+
+
+#endif

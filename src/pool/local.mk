@@ -1,0 +1,15 @@
+# src/pool
+src_libcore_la_SOURCES += \
+	src/pool/attempt.c \
+	src/pool/completion.c src/pool/completion.h \
+	src/pool/dispatch.c \
+	src/pool/finish.c \
+	src/pool/group.c \
+	src/pool/inbox.c src/pool/inbox.h \
+	src/pool/job.c src/pool/job.h \
+	src/pool/lanes.c src/pool/lanes.h \
+	src/pool/pool.c src/pool/pool.h \
+	src/pool/results.c \
+	src/pool/service.h \
+	src/pool/table.c src/pool/table.h \
+	src/pool/worker.c src/pool/worker.h

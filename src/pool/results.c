@@ -1,0 +1,222 @@
+/* What a transaction decided, back into lanes, on to the wire, or to the ended. See worker.h. */
+#include "pool/worker.h"
+
+#include <stdlib.h>
+#include "base/util.h"
+
+/* The guard's longest time for "nobody knows, look again". */
+#define LOOK_AGAIN_NS (50 * RATION__NS_PER_MS)
+
+void ration__worker_end(struct ration__worker *worker, struct ration__job *job,
+	enum ration__job_end end, int code)
+{
+	job->end = (uint8_t)end;
+	job->code = code;
+	ration__pool_end(worker->pool, job);
+	ration__job_queue_add(&worker->done, job);
+}
+
+static void end_denied(struct ration__worker *worker, struct ration__job *job,
+	const struct ration__ask *ask, enum ration__job_end end, int code)
+{
+	job->denial = (uint8_t)ask->denial;
+	job->rule = (int16_t)ask->rule;
+	ration__worker_end(worker, job, end, code);
+	job->timer.at_ns = ask->at_ns;
+}
+
+/* Its flight is only kept for what happened in earlier attempts. */
+static void put_back(struct ration__worker *worker, struct ration__flight *flight)
+{
+	struct ration__job *job = flight->job;
+
+	if (job->flags & RATION__JOB_CANCELLED) {
+		ration__worker_end(worker, job, RATION__ENDED_CANCEL, RATION_ECANCELLED);
+		return;
+	}
+	if (ration__lanes_put_back(&worker->pool->lanes, job) < 0) {
+		ration__worker_end(worker, job, RATION__ENDED_ERROR, RATION_ENOMEM);
+		return;
+	}
+	if (flight->attempts == 0 && flight->wait_count == 0) {
+		job->flight = NULL;
+		ration__flight_free(worker, flight);
+	}
+}
+
+/* A time that is near may only be when to look again, a far one is a lower bound of the wait. */
+static bool is_bound(const struct ration__worker *worker, const struct ration__ask *ask)
+{
+	return ask->decision == RATION__BOOKED ||
+		(ask->denial != RATION_DENIED_CONCURRENCY && ask->at_ns < RATION__NEVER &&
+			ask->at_ns - worker->now_ns > LOOK_AGAIN_NS);
+}
+
+/* Told to wait: true when the job does, false when that would be too long for it. */
+static bool can_wait(struct ration__worker *worker, struct ration__claim *claim,
+	struct ration__job *job, const struct ration__ask *ask)
+{
+	int64_t wait_ns = job->conf->timeouts.wait_ns;
+	bool bound = is_bound(worker, ask);
+	bool too_late = bound && ask->at_ns >= job->deadline_ns;
+	bool too_long = bound && wait_ns >= 0 && ask->at_ns - job->mark_ns > wait_ns;
+
+	if (!too_late && !too_long)
+		return true;
+	if (too_late)
+		end_denied(worker, job, ask, RATION__ENDED_LATE, RATION_DENIED_DEADLINE);
+	else
+		end_denied(worker, job, ask, RATION__ENDED_DENIED, ask->denial);
+	if (ask->decision == RATION__BOOKED) { /* for nobody */
+		claim->lane->waits = true;
+		ration__lane_leave(&worker->pool->lanes, claim->lane);
+	}
+	return false;
+}
+
+static void admitted(struct ration__worker *worker, struct ration__claim *claim,
+	struct ration__flight *flight)
+{
+	struct ration__job *job = flight->job;
+
+	claim->answer.admitted++;
+	ration__flight_waited(flight, ration__lane_reason(claim->lane, job->mark_ns),
+		worker->now_ns - job->mark_ns);
+	job->mark_ns = RATION__NEVER;
+	ration__flight_add(&worker->launching, flight);
+}
+
+/* One ask's answer. true: the job goes back to its lane. */
+static bool take_answer(struct ration__worker *worker, uint32_t i)
+{
+	struct ration__claim *claim = &worker->claims[worker->ask_claim[i]];
+	struct ration__ask *ask = &worker->asks[i];
+	struct ration__job *job = worker->asked[i]->job;
+
+	if (worker->transact_rc < 0)
+		return true;
+	switch (ask->decision) {
+	case RATION__ADMITTED:
+		admitted(worker, claim, worker->asked[i]);
+		return false;
+	case RATION__BOOKED:
+	case RATION__DENIED:
+		if (!can_wait(worker, claim, job, ask))
+			return false;
+		if (!claim->answer.denied)
+			claim->answer.denied = ask;
+		return true;
+	case RATION__REFUSED:
+		end_denied(worker, job, ask, RATION__ENDED_DENIED, ask->denial);
+		return false;
+	case RATION__STALE:
+		claim->answer.stale = true;
+		return true;
+	case RATION__LATER:
+		return true;
+	}
+	return true;
+}
+
+static void take_answers(struct ration__worker *worker)
+{
+	struct ration__flight *back[RATION__BATCH_MAX];
+	uint32_t count = 0;
+
+	for (uint32_t i = 0; i < worker->ask_count; i++)
+		if (take_answer(worker, i))
+			back[count++] = worker->asked[i];
+	/* last first: each then goes in front of those that were put back before */
+	while (count > 0)
+		put_back(worker, back[--count]);
+	for (uint32_t i = 0; i < worker->claim_count; i++)
+		ration__lanes_return(
+			&worker->pool->lanes, worker->claims[i].lane, &worker->claims[i].answer);
+}
+
+/* Outcomes that are settled: the job ends with the last, or rests meanwhile. */
+static void take_settled(struct ration__worker *worker)
+{
+	struct ration__flight *flight;
+
+	for (uint32_t i = 0; i < worker->settle_count; i++) {
+		flight = worker->settling.first;
+		ration__flight_remove(&worker->settling, flight);
+		flight->settling = false;
+		if (!flight->job)
+			ration__flight_free(worker, flight);
+		else if (flight->phase == RATION__FLIGHT_ENDED &&
+			flight->job->state != RATION__JOB_DONE)
+			ration__worker_end(
+				worker, flight->job, flight->job->end, flight->job->code);
+	}
+	if (worker->transact_rc == 0 || worker->transact_rc == RATION_EAGAIN)
+		return;
+	/* The store cannot answer: callers get their responses, the settlements wait. */
+	for (flight = worker->settling.first; flight; flight = flight->next)
+		if (flight->job && flight->phase == RATION__FLIGHT_ENDED &&
+			flight->job->state != RATION__JOB_DONE)
+			ration__worker_end(
+				worker, flight->job, flight->job->end, flight->job->code);
+}
+
+void ration__worker_results(struct ration__worker *worker)
+{
+	pthread_mutex_lock(&worker->pool->mutex);
+	worker->pool->lanes.now_ns = worker->now_ns;
+	take_answers(worker);
+	take_settled(worker);
+	ration__worker_unlock(worker);
+}
+
+/* ---- leaving the mutex ---- */
+
+/* One sleeper keeps the time for all lanes: the others sleep until something happens. */
+static void keep_time(struct ration__worker *worker)
+{
+	struct ration__pool *pool = worker->pool;
+	int64_t at_ns = ration__lanes_next_ns(&pool->lanes);
+
+	worker->pool_ns = RATION__NEVER;
+	if (at_ns >= RATION__NEVER) {
+		if (pool->keeper == worker)
+			pool->keeper = NULL;
+		return;
+	}
+	if (pool->keeper && pool->keeper != worker && pool->keeper_ns <= at_ns)
+		return;
+	pool->keeper = worker;
+	pool->keeper_ns = at_ns;
+	worker->pool_ns = at_ns;
+}
+
+void ration__worker_unlock(struct ration__worker *worker)
+{
+	struct ration__pool *pool = worker->pool;
+	struct ration__lanes *lanes = &pool->lanes;
+	struct ration__keyset **leaves = lanes->leaves;
+	uint32_t leave_count = lanes->leave_count;
+	bool poke;
+
+	keep_time(worker);
+	worker->full = atomic_load_explicit(&worker->in_flight, memory_order_relaxed) >=
+		pool->options.in_flight_max;
+	worker->more = lanes->ready_count > 0;
+	/* more than this worker takes at once: let another help */
+	poke = worker->more && worker->now_ns >= worker->hold_ns &&
+		(worker->full || worker->ask_count == RATION__BATCH_MAX);
+	if (leave_count) {
+		lanes->leaves = NULL;
+		lanes->leave_count = lanes->leave_capacity = 0;
+	}
+	if (poke)
+		ration__pool_poke_other(pool, worker);
+	pthread_mutex_unlock(&pool->mutex);
+	if (!leave_count)
+		return;
+	for (uint32_t i = 0; i < leave_count; i++) {
+		ration__guard_leave(leaves[i]);
+		ration__keyset_unref(leaves[i]);
+	}
+	free(leaves);
+}

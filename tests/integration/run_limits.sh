@@ -1,0 +1,92 @@
+#!/bin/sh
+# Limits that processes share, as seen by the server; waiting and --no-wait.
+. "$(dirname "$0")/run_lib.sh"
+start_server
+
+# many N PATH: jobs
+many() {
+	i=0
+	while [ $i -lt "$1" ]; do
+		echo "$url$2"
+		i=$((i + 1))
+	done
+}
+fresh() {
+	rm -rf "$RATION_STORE"
+	: >"$log"
+}
+# four ARGUMENT...: four processes at once on the same jobs; results in out.1 to out.4
+four() {
+	for i in 1 2 3 4; do
+		timeout -k 5 120 "$ration" run "$@" "$folder/jobs" >"$folder/out.$i" 2>"$folder/err.$i" &
+		pids="$pids $!"
+		eval "pid$i=$!"
+	done
+	codes=
+	for i in 1 2 3 4; do
+		eval "wait \$pid$i"
+		codes="$codes $?"
+	done
+	cat "$folder"/out.[1-4] >"$folder/out"
+	cat "$folder"/err.[1-4] >"$folder/err"
+}
+
+# one rate: never more than burst + rate * t in any window of length t
+fresh
+many 50 /status/204 >"$folder/jobs"
+four --rate 100/s --burst 10
+is "one rate: exit codes" ' 0 0 0 0' "$codes"
+sent_is "one rate: requests" 200
+is "one rate: at most 10 + 100 * (t + 0.05) in any window" 0 "$(jq -s '
+	map(.mono / 1e9) | sort as $t | [range(0; $t | length) as $i |
+	range($i; $t | length) as $k |
+	select($k - $i + 1 > 10 + 100 * ($t[$k] - $t[$i] + 0.05))] | length' "$log")"
+
+# one quota, refused: exactly so many are sent, the others say which and when
+fresh
+many 30 /status/204 >"$folder/jobs"
+four --quota 50/24h --no-wait
+is "one quota: exit codes" ' [01] [01] [01] [01]' "$codes"
+sent_is "one quota: requests" 50
+out length 120
+out 'map(select(.outcome=="ok"))|length' 50
+out 'map(select(.error.code=="DENIED_QUOTA"))|length' 70
+out 'map(select(.error.code=="DENIED_QUOTA" and (.error.message|test("quota.* in .*h"))))|length' 70
+
+# one limit of concurrency
+fresh
+many 20 '/status/204?delay=100' >"$folder/jobs"
+four --concurrency 5
+sent_is "one concurrency: requests" 80
+is "one concurrency: never more than 5" 5 "$(jq -s 'map(.in_flight)|max' "$log")"
+
+# an open breaker: refused at once by --no-wait, in another process, nothing sent
+fresh
+many 3 /status/500 >"$folder/jobs"
+run 1 "trip the breaker" run --breaker 3/60s --retries 0 --concurrency 1 "$folder/jobs"
+sent_is "three failures" 3
+many 2 /status/204 >"$folder/jobs"
+run 1 "open breaker, --no-wait" run --breaker 3/60s --retries 0 --concurrency 1 --no-wait "$folder/jobs"
+out 'map(.error.code)|unique' '\["DENIED_BREAKER"\]'
+out 'map(select(.error.message|test("in ")))|length' 2
+is "nothing was sent" 3 "$(sent)"
+run 0 "status" status
+is "status shows it" '*breaker*open, probed in*' "$(cat "$folder/out")"
+
+# without it a batch waits until it closes
+fresh
+many 3 /status/500 >"$folder/jobs"
+run 1 "trip a short breaker" run --breaker 3/1s --retries 0 --concurrency 1 "$folder/jobs"
+many 2 /status/204 >"$folder/jobs"
+run 0 "open breaker, waits" run --breaker 3/1s --retries 0 --concurrency 1 "$folder/jobs"
+out 'map(.wait_ms.breaker > 100)|any' true
+
+# a job that cannot be in time is refused now, not at its deadline
+fresh
+{
+	echo "$url/status/204"
+	echo "{\"url\":\"$url/status/204\",\"deadline\":\"20s\"}"
+} >"$folder/jobs"
+run 1 "cannot be in time" run --rate 1/h --burst 1 "$folder/jobs"
+out 'map(select(.line==2))[0].error.code' '"DENIED_DEADLINE"'
+finish
