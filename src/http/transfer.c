@@ -415,6 +415,7 @@ int ration__transfer_prepare(struct ration__transfer *t,
 	const struct ration__service_conf *service, const struct ration__call *call, const char *id)
 {
 	struct curl_slist *headers;
+	unsigned made;
 	CURLcode rc;
 
 	t->service = service;
@@ -431,8 +432,11 @@ int ration__transfer_prepare(struct ration__transfer *t,
 	rc = make_target(t);
 	if (rc)
 		return rc == CURLE_OUT_OF_MEMORY ? RATION_ENOMEM : RATION_EURL;
-	headers = make_headers(t, make_lines(t, id));
-	if (t->text.failed || !headers)
+	made = make_lines(t, id);
+	if (t->text.failed)
+		return RATION_ENOMEM;
+	headers = make_headers(t, made);
+	if (!headers)
 		return RATION_ENOMEM;
 	if (curl_easy_setopt(t->easy, CURLOPT_REQUEST_TARGET, t->text.data) != CURLE_OK ||
 		curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, headers) != CURLE_OK ||

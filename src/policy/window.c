@@ -1,5 +1,4 @@
-/* Rolling window over a ring of parts. The sum of a ring never exceeds INT64_MAX: additions
- * saturate, so plain sums cannot overflow. */
+/* Rolling window over a ring of parts. Parts and sums saturate at INT64_MAX. */
 #include "policy/window.h"
 
 #include <stdbool.h>
@@ -17,6 +16,14 @@ static int64_t part_length(const struct ration__window_conf *conf)
 static int64_t part_of(int64_t time_ns, int64_t part_ns)
 {
 	return time_ns > 0 ? time_ns / part_ns : 0;
+}
+
+/* The same, without a division when it is the head's part: nearly always, when it matters. */
+static int64_t part_now(const struct ration__window *state, int64_t now_ns)
+{
+	uint64_t since_ns = (uint64_t)now_ns - (uint64_t)(state->head * state->part_ns);
+
+	return since_ns < (uint64_t)state->part_ns ? state->head : part_of(now_ns, state->part_ns);
 }
 
 /* A part leaves the window when the ring's next round reaches it. */
@@ -41,18 +48,34 @@ static int parts_in(const struct ration__window *state, int64_t now)
 	return beyond <= 0 ? RING : beyond < RING ? (int)(RING - beyond) : 0;
 }
 
+static int64_t add_saturating(int64_t a, int64_t b)
+{
+	return a > INT64_MAX - b ? INT64_MAX : a + b;
+}
+
 static int64_t sum(const struct ration__window *state, int parts)
 {
+	unsigned index = ring_index(state->head, 0);
 	int64_t total = 0;
 
-	if (parts == RING) {
-		for (int i = 0; i < RING; i++)
-			total += state->used[i];
-		return total;
+	for (; parts > 0; parts--) {
+		total = add_saturating(total, state->used[index]);
+		index = index ? index - 1 : RING - 1;
 	}
-	for (int back = 0; back < parts; back++)
-		total += state->used[ring_index(state->head, back)];
 	return total;
+}
+
+/* The same over the whole ring, which is what nearly every decision needs: plain additions that
+ * compilers turn into vectors, unless a part is so large that 65 of its kind could overflow. */
+static int64_t sum_all(const struct ration__window *state)
+{
+	uint64_t total = (uint64_t)state->used[RING - 1], bits = total;
+
+	for (int i = 0; i < RING - 1; i++) {
+		total += (uint64_t)state->used[i];
+		bits |= (uint64_t)state->used[i];
+	}
+	return bits >> 56 ? sum(state, RING) : (int64_t)total;
 }
 
 /* Makes part now the newest one, unless it is in the past. */
@@ -68,9 +91,9 @@ static void roll(struct ration__window *state, int64_t now)
 
 static void add(struct ration__window *state, int64_t part, int64_t amount)
 {
-	int64_t room = INT64_MAX - sum(state, RING);
+	int64_t *used = &state->used[part % RING];
 
-	state->used[part % RING] += ration__min64(amount, room);
+	*used = add_saturating(*used, amount);
 	state->rest_at_ns = part_leaves(state->head, state->part_ns);
 }
 
@@ -148,8 +171,8 @@ struct ration__verdict ration__window_ask(const struct ration__window_conf *conf
 	if (amount > conf->max)
 		return (struct ration__verdict){RATION__IMPOSSIBLE, RATION__NEVER};
 	state = framed(conf, state, &spare, now_ns);
-	parts = parts_in(state, part_of(now_ns, state->part_ns));
-	total = sum(state, parts);
+	parts = parts_in(state, part_now(state, now_ns));
+	total = parts == RING ? sum_all(state) : sum(state, parts);
 	if (total <= conf->max - amount)
 		return (struct ration__verdict){RATION__YES, now_ns};
 	return (struct ration__verdict){
@@ -160,7 +183,7 @@ void ration__window_take(const struct ration__window_conf *conf, struct ration__
 	int64_t now_ns, int64_t amount)
 {
 	frame(conf, state, now_ns);
-	roll(state, part_of(now_ns, state->part_ns));
+	roll(state, part_now(state, now_ns));
 	add(state, state->head, amount);
 }
 
@@ -170,7 +193,7 @@ void ration__window_refund(const struct ration__window_conf *conf, struct ration
 	int64_t part;
 
 	frame(conf, state, now_ns);
-	roll(state, part_of(now_ns, state->part_ns));
+	roll(state, part_now(state, now_ns));
 	part = part_of(taken_ns, state->part_ns);
 	if (part <= state->head - RING)
 		return;
@@ -190,8 +213,7 @@ int64_t ration__window_remaining(
 	struct ration__window spare;
 
 	state = framed(conf, state, &spare, now_ns);
-	return ration__max64(
-		0, conf->max - sum(state, parts_in(state, part_of(now_ns, state->part_ns))));
+	return ration__max64(0, conf->max - sum(state, parts_in(state, part_now(state, now_ns))));
 }
 
 int64_t ration__window_frees_at(
@@ -202,8 +224,8 @@ int64_t ration__window_frees_at(
 	int parts;
 
 	state = framed(conf, state, &spare, now_ns);
-	parts = parts_in(state, part_of(now_ns, state->part_ns));
-	total = sum(state, parts);
+	parts = parts_in(state, part_now(state, now_ns));
+	total = parts == RING ? sum_all(state) : sum(state, parts);
 	return total ? drains_at(state, parts, total, total - 1) : now_ns;
 }
 

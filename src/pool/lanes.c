@@ -438,7 +438,8 @@ void ration__lanes_return(struct ration__lanes *lanes, struct ration__lane *lane
 				lanes, lane->group, RELEASE_MORE * answer->admitted);
 	}
 	if (answer->denied)
-		lane->window = (uint16_t)(answer->admitted + 1);
+		/* two at least: the one that starts when its booking does, and the next that books */
+		lane->window = (uint16_t)ration__max64(answer->admitted + 1, 2);
 	else if (answer->admitted && answer->admitted == answer->asked)
 		lane->window = (uint16_t)ration__min64(lane->window * 2, RATION__BATCH_MAX);
 	if (!lane->head) {

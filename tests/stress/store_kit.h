@@ -149,7 +149,7 @@ static inline int toggle_permit(struct ration__txn *txn)
 /* One transaction of a worker. 0, or an error that is one of the store's. */
 static inline int move_some(struct ration__store *store, uint64_t id, uint64_t *random)
 {
-	char from[16], to[16];
+	char from[24], to[24];
 	struct ration__txn *txn;
 	int64_t by = (int64_t)(next_random(random) % 10);
 	int rc = ration__store_begin(store, -1, &txn);
@@ -199,7 +199,7 @@ static inline int judge(struct ration__store *store)
 {
 	int64_t sum = 0, amount = 0, permits = 0, counted = 0;
 	struct ration__txn *txn;
-	char key[16];
+	char key[24];
 	int rc = ration__store_begin(store, -1, &txn);
 
 	if (rc != 0) {
@@ -229,7 +229,7 @@ static inline int judge(struct ration__store *store)
 static inline void fill(struct ration__store *store)
 {
 	struct ration__txn *txn;
-	char key[16];
+	char key[24];
 
 	if (ration__store_begin(store, -1, &txn) != 0)
 		exit(2);
