@@ -9,3 +9,22 @@ doc/ration.1: doc/ration.1.scd
 doc/ration-jobs.5: doc/ration-jobs.5.scd
 	$(AM_V_GEN)$(MKDIR_P) doc && $(SCDOC) < $(srcdir)/doc/ration-jobs.5.scd > $@.new && mv $@.new $@
 endif
+
+# CONFIGURATION.md and UNITS.md: src/config/local.mk
+EXTRA_DIST += doc/ABI.md doc/ARCHITECTURE.md doc/DECISIONS.md doc/TESTING.md doc/THREADS.md
+dist-hook:
+	if test -d $(srcdir)/doc/internals; then \
+		$(MKDIR_P) $(distdir)/doc/internals && \
+		cp -p $(srcdir)/doc/internals/*.md $(distdir)/doc/internals; \
+	fi
+
+# The examples use the library as a stranger would: its public headers and libration.so.
+examples = doc/examples/send doc/examples/guard
+check_PROGRAMS += $(examples)
+doc_examples_send_SOURCES = doc/examples/send.c
+doc_examples_send_CPPFLAGS = -I$(top_srcdir)/include
+doc_examples_send_LDADD = src/libration.la
+doc_examples_guard_SOURCES = doc/examples/guard.c
+doc_examples_guard_CPPFLAGS = -I$(top_srcdir)/include
+doc_examples_guard_LDADD = src/libration.la
+EXTRA_DIST += doc/examples/fleet.yaml

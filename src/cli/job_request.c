@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +11,7 @@
 #include "base/buffer.h"
 #include "base/error.h"
 #include "base/units.h"
+#include "http/request.h"
 #include "http/url.h"
 
 /* What one request costs beside its own bytes, for the sum of what is in memory. */
@@ -46,7 +46,7 @@ static const char *scalar(const json_t *value, char number[32])
 		snprintf(number, 32, "%" JSON_INTEGER_FORMAT, json_integer_value(value));
 		return number;
 	case JSON_REAL:
-		if (fabs(json_real_value(value)) >= EXACT)
+		if (json_real_value(value) >= EXACT || json_real_value(value) <= -EXACT)
 			return NULL;
 		ration__format_number(number, 32, json_real_value(value));
 		return number;
@@ -376,17 +376,35 @@ static const char *method_of(const struct ration__job_line *job)
 	return "GET";
 }
 
+/* A mistake in what the request was made of, which the library knows by its code only. What is
+ * wrong with a URL it says itself. */
+static int blame_part(
+	const struct ration__job_line *job, const ration_request *made, ration_error **err)
+{
+	struct ration__request_view view;
+
+	ration__request_view(made, &view);
+	if (view.error == RATION_EINVAL)
+		return ration__error_set(err, view.error,
+			"method: \"%.40s\": expected an HTTP method, and not CONNECT",
+			method_of(job));
+	if (view.error == RATION_ETOOBIG)
+		return member_failed(err, view.error, job->url ? "url" : "path", NULL);
+	return 0;
+}
+
 int ration__job_line_request(struct ration__job_line *job, const char *service,
 	ration_request **request, size_t *bytes, ration_error **err)
 {
 	const char *target = job->url ? job->url : job->path;
 	size_t held = OVERHEAD + strlen(target) + job->meta.length;
 	ration_request *made = ration_request_new(service, method_of(job), target);
-	int rc = 0;
+	int rc;
 
 	if (!made)
 		return no_memory(err);
-	if (job->id)
+	rc = blame_part(job, made, err);
+	if (rc == 0 && job->id)
 		rc = member_failed(err, ration_request_set_id(made, job->id), "id", NULL);
 	if (rc == 0)
 		rc = set_body(job, made, &held, err);

@@ -1,8 +1,8 @@
 /* ration: finds the subcommand. Not here: anything that a subcommand does. */
-#include <errno.h>
-#include <stdarg.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 #include <ration/ration.h>
 #include "base/util.h"
 #include "cli/cli.h"
@@ -40,10 +40,22 @@ static const struct command *find(const char *name)
 	return NULL;
 }
 
+/* A closed standard stream would be the next file that is opened: a store, written to as if it were
+ * standard output. /dev/null, opened the wrong way round, fails as the closed one would. */
+static void fill_standard_streams(void)
+{
+	static const int modes[] = {O_WRONLY, O_RDONLY, O_WRONLY};
+
+	for (int fd = 0; fd < 3; fd++)
+		if (fcntl(fd, F_GETFD) < 0 && open("/dev/null", modes[fd]) != fd)
+			_exit(RATION__EXIT_OUTPUT);
+}
+
 int main(int argc, char **argv)
 {
 	const struct command *command;
 
+	fill_standard_streams();
 	if (argc < 2) {
 		fputs(usage, stderr);
 		return RATION__EXIT_USAGE;

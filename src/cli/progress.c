@@ -16,7 +16,6 @@
 #define BAR_EVERY (200 * RATION__NS_PER_MS)
 #define LINE_EVERY (5 * RATION__NS_PER_S)
 #define RATE_OVER (3 * RATION__NS_PER_S)
-#define BAR_WIDTH 20
 
 void ration__progress_init(
 	struct ration__progress *progress, bool quiet, bool results_on_terminal, int64_t now_ns)
@@ -97,14 +96,19 @@ static void put_counts(
 				color ? "\033[0m" : "");
 }
 
-/* Cuts to the terminal's width, colours not counted, so that the line can be taken back. */
-static void fit(struct ration__buffer *line)
+static unsigned terminal_width(void)
 {
 	struct winsize size = {0};
-	size_t width = 0, max;
 
 	ioctl(STDERR_FILENO, TIOCGWINSZ, &size);
-	max = size.ws_col > 1 ? size.ws_col - 1u : 79u;
+	return size.ws_col > 1 ? size.ws_col - 1u : 79u;
+}
+
+/* Cuts to the terminal's width, colours not counted, so that the line can be taken back. */
+static void fit(struct ration__buffer *line, unsigned max)
+{
+	unsigned width = 0;
+
 	for (size_t i = 0; i < line->length; i++) {
 		if (line->data[i] == '\033') {
 			i += strcspn(line->data + i, "m");
@@ -121,12 +125,12 @@ static void fit(struct ration__buffer *line)
 	}
 }
 
-static void put_bar(struct ration__buffer *line, double fraction)
+static void put_bar(struct ration__buffer *line, double fraction, int width)
 {
-	int full = (int)(fraction * BAR_WIDTH);
+	int full = (int)(fraction * width);
 
 	ration__buffer_putc(line, '[');
-	for (int i = 0; i < BAR_WIDTH; i++)
+	for (int i = 0; i < width; i++)
 		ration__buffer_putc(line, i < full ? '=' : i == full ? '>' : ' ');
 	ration__buffer_printf(line, "] %3d %%  ", (int)(fraction * 100));
 }
@@ -138,7 +142,9 @@ static void put_status(struct ration__progress *progress, struct ration__buffer 
 	double per_second = rate(progress, now_ns, done);
 
 	put_counts(line, view, progress->color);
-	ration__buffer_printf(line, ", %llu in flight", (unsigned long long)view->in_flight);
+	if (view->in_flight)
+		ration__buffer_printf(
+			line, ", %llu in flight", (unsigned long long)view->in_flight);
 	put_rate(line, per_second);
 	if (view->stopping) {
 		ration__buffer_printf(
@@ -153,12 +159,13 @@ static void put_status(struct ration__progress *progress, struct ration__buffer 
 		}
 	}
 	if (view->waiting && *view->waiting)
-		ration__buffer_printf(line, "; waits for %s", view->waiting);
+		ration__buffer_printf(line, "; waiting: %s", view->waiting);
 }
 
 void ration__progress_show(
 	struct ration__progress *progress, int64_t now_ns, const struct ration__progress_view *view)
 {
+	unsigned width = progress->terminal ? terminal_width() : 0;
 	struct ration__buffer line;
 
 	progress->next_ns = now_ns + (progress->terminal ? BAR_EVERY : LINE_EVERY);
@@ -166,12 +173,12 @@ void ration__progress_show(
 		return;
 	ration__buffer_init(&line, 0);
 	if (progress->terminal && view->fraction >= 0)
-		put_bar(&line, view->fraction);
+		put_bar(&line, view->fraction, width < 110 ? 10 : 20);
 	else if (!progress->terminal)
 		ration__buffer_puts(&line, "ration run: ");
 	put_status(progress, &line, now_ns, view);
 	if (progress->terminal && !line.failed) {
-		fit(&line);
+		fit(&line, width);
 		put("\r\033[K", 4);
 		progress->shown = true;
 	} else {

@@ -215,7 +215,9 @@ static int open_all(struct ration__run *run)
 	if (block_signals(run) < 0)
 		return open_failed("", RATION__EXIT_STORE, NULL);
 	if (ration__input_open(&run->input, run->input_path, run->line_max, &err) < 0)
-		return open_failed(run->input_path, RATION__EXIT_NOINPUT, err);
+		return open_failed(
+			strcmp(run->input_path, "-") ? run->input_path : "standard input",
+			RATION__EXIT_NOINPUT, err);
 	ration__config_process(run->settings.config, &process);
 	run->messages.level = (enum ration_log_level)process.log_level;
 	ration_config_on_log(run->settings.config, on_log, &run->messages);

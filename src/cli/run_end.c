@@ -77,10 +77,12 @@ int ration__run_finish(struct ration__run *run, int argc, char **argv)
 	struct ration__progress_view last;
 	const struct ration__tally *tally = &run->jobs.tally;
 	char *waiting;
+	bool complete; /* a signal that came late changed nothing */
 
 	if (run->now && !run->output.error) /* what has ended by now need not be repeated */
 		while (ration__run_jobs_fetch(&run->jobs, ration__run_now(), UINT_MAX))
 			continue;
+	complete = run->ended && !run->jobs.outstanding;
 	ration__run_view(run, &last, &waiting);
 	ration_free(waiting);
 	ration_client_close(run->client);
@@ -94,9 +96,13 @@ int ration__run_finish(struct ration__run *run, int argc, char **argv)
 	} else {
 		ration__progress_summary(
 			&run->progress, ration__run_now(), &last, run->jobs.first_failure);
-		if (run->signal || (!run->ended && !run->output.error))
+		if (!complete && !run->output.error)
 			say_resume(run, argc, argv);
 	}
+	if (run->now && !run->output.error && run->output.lost)
+		ration__progress_say(&run->progress,
+			"%" PRIu64 " results were not written: the reader is too slow",
+			run->output.lost);
 	if (run->output.error && run->output.error != EPIPE) {
 		ration__progress_say(&run->progress,
 			"cannot write %s: %s; %" PRIu64 " results were lost",
@@ -104,7 +110,7 @@ int ration__run_finish(struct ration__run *run, int argc, char **argv)
 			strerror(run->output.error), run->output.lost);
 		return RATION__EXIT_OUTPUT;
 	}
-	if (run->signal)
+	if (run->signal && !complete)
 		return RATION__EXIT_INTERRUPTED;
 	if (!run->ended && !run->output.error)
 		return RATION__EXIT_NOINPUT; /* reading failed on the way */

@@ -30,6 +30,8 @@ int ration__input_attach(struct ration__input *input, int fd, size_t line_max, r
 
 	if (fstat(fd, &st) < 0)
 		return ration__error_set(err, RATION_ENOFILE, "%s", strerror(errno));
+	if ((fcntl(fd, F_GETFL) & O_ACCMODE) == O_WRONLY)
+		return ration__error_set(err, RATION_ENOFILE, "closed");
 	if (S_ISDIR(st.st_mode))
 		return ration__error_set(err, RATION_ENOFILE, "%s", strerror(EISDIR));
 	if (S_ISREG(st.st_mode)) {

@@ -58,14 +58,16 @@ static void take_signals(struct ration__run *run)
 		run->signal = (int)info.ssi_signo;
 		run->taking = false;
 		ration__progress_say(&run->progress,
-			"%s: %" PRIu64 " jobs to finish; again to stop at once",
-			strsignal(run->signal), run->jobs.outstanding);
+			"%s: %" PRIu64 " job%s to finish; again to stop at once",
+			strsignal(run->signal), run->jobs.outstanding,
+			run->jobs.outstanding == 1 ? "" : "s");
 	}
 }
 
 void ration__run_view(struct ration__run *run, struct ration__progress_view *out, char **waiting)
 {
 	struct ration_counts counts = {.size = sizeof(counts)};
+	uint64_t taken;
 
 	(void)ration_client_counts(run->client, &counts);
 	*waiting = NULL;
@@ -79,10 +81,13 @@ void ration__run_view(struct ration__run *run, struct ration__progress_view *out
 		.waiting = *waiting,
 		.stopping = !run->taking && !run->ended,
 	};
-	if (run->input.size)
-		out->fraction = run->input.offset < run->input.size
-					? (double)run->input.offset / (double)run->input.size
-					: 1;
+	/* of what was read only the part counts that has ended */
+	taken = ration__tally_done(&out->tally) + out->outstanding;
+	if (run->input.size && taken)
+		out->fraction = (double)run->input.offset / (double)run->input.size *
+				(double)ration__tally_done(&out->tally) / (double)taken;
+	if (out->fraction > 1) /* the file grew */
+		out->fraction = 1;
 }
 
 static void show_progress(struct ration__run *run, int64_t at_ns)

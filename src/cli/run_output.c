@@ -39,9 +39,8 @@ int ration__output_open(struct ration__output *output, const char *path, ration_
 			return made.fd;
 		made.owned = true;
 	}
-	if (fstat(made.fd, &st) < 0)
-		return ration__error_set(
-			err, RATION_EIO, "standard output: %s", strerror(errno)); /* closed */
+	if (fstat(made.fd, &st) < 0 || (fcntl(made.fd, F_GETFL) & O_ACCMODE) == O_RDONLY)
+		return ration__error_set(err, RATION_EIO, "standard output is closed");
 	made.terminal = isatty(made.fd);
 	made.fifo = S_ISFIFO(st.st_mode);
 	made.direct = S_ISREG(st.st_mode) || (S_ISCHR(st.st_mode) && !made.terminal);

@@ -1,7 +1,6 @@
 /* ration status: what a store holds now. The JSON is the library's; the table is made from it, so
  * that people and programs see the same. Looks only: makes no store, takes nothing. */
 #include <jansson.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +57,7 @@ static void put_text(const char *text, int width)
 
 static void put_number(double number)
 {
-	printf("%.*f", number == floor(number) || number >= 100 ? 0 : 1, number);
+	printf("%.*f", number >= 100 || number == (int)number ? 0 : 1, number);
 }
 
 static void put_seconds(double seconds)
@@ -168,7 +167,7 @@ static void put_members(const json_t *members)
 	json_t *member;
 	size_t i;
 
-	printf("%zu member%s\n", json_array_size(members),
+	printf("%zu member%s, with this command\n", json_array_size(members),
 		json_array_size(members) == 1 ? "" : "s");
 	json_array_foreach(members, i, member)
 	{

@@ -314,6 +314,13 @@ const struct ration__setting ration__schema[] = {
 		.words = "breaker|quota",
 		.expected = "a list of breaker and quota",
 		.meaning = "what is waited for instead of being refused at once"},
+	{.pattern = "services.*.on_store_failure",
+		.type = RATION__TYPE_CHOICE,
+		.fallback = "local",
+		.words = "local|closed|open",
+		.expected = "local, closed or open",
+		.meaning = "while the store cannot answer: this process's share, nothing, or everything",
+		RULES(on_failure)},
 
 	{.pattern = "services.*.retry.attempts",
 		.type = UINT,

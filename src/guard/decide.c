@@ -251,14 +251,11 @@ static void note_waiting(struct decision *d, struct ration__txn *txn, bool waiti
 {
 	if (!d->concurrency || (!waiting && !d->keyset->waits))
 		return;
-	if (waiting && d->concurrency->denied_ns)
+	if (waiting && d->keyset->waits && d->concurrency->denied_ns)
 		return; /* said already, in this transaction */
-	ration__concurrency_wait(&d->rules->concurrency, d->concurrency->concurrency, d->now_ns,
-		txn->slot, waiting);
-	d->concurrency->dirty = d->concurrency->dealt = true;
+	ration__permit_wait(d->keyset, txn, d->concurrency, waiting);
 	if (waiting)
 		d->concurrency->denied_ns = d->wait_ns;
-	d->keyset->waits = waiting;
 }
 
 static void book(struct decision *d)
@@ -289,6 +286,7 @@ static void book(struct decision *d)
 static int admit(struct decision *d, struct ration__txn *txn)
 {
 	struct ration__grant *grant = d->ask->grant;
+	int64_t start_ns = d->keyset->booked ? d->keyset->start_ns : d->now_ns;
 	int rc = 0;
 
 	for (uint32_t i = 0; i < d->keyset->limit_count; i++) {
@@ -330,13 +328,16 @@ static int admit(struct decision *d, struct ration__txn *txn)
 		ration__concurrency_take(&d->rules->concurrency, d->concurrency->concurrency,
 			d->now_ns, txn->slot);
 		d->concurrency->dirty = true;
-		d->keyset->waits = false;
+		ration__keyset_waits(d->keyset, false);
+		if (d->keyset->guard->waiting) /* others of this process go on waiting */
+			ration__permit_wait(d->keyset, txn, d->concurrency, false);
 		grant->permit = 1;
 	}
 	grant->quiet = !d->breaker || (d->breaker->breaker->state == RATION__CLOSED &&
 					      d->breaker->breaker->failures == 0);
 	grant->hint = ration__hint_read(d->keyset->guard->engine);
 	grant->at_ns = d->now_ns;
+	grant->start_ns = start_ns;
 	grant->counted = 1;
 	grant->seq = ++d->keyset->guard->engine->next_seq;
 	if (grant->permit || grant->pass.probe)

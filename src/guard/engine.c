@@ -164,7 +164,8 @@ static struct ration__engine *registered(const char *path)
 	if (stat(path, &st) < 0)
 		return NULL;
 	for (struct ration__engine *engine = registry.first; engine; engine = engine->next)
-		if (engine->dev == st.st_dev && engine->ino == st.st_ino)
+		if (engine->dev == st.st_dev && engine->ino == st.st_ino &&
+			!ration__store_forked(engine->store)) /* a child opens it again */
 			return engine;
 	return NULL;
 }
@@ -233,12 +234,30 @@ static int open_store(struct ration__engine *engine, const struct ration__engine
 	return 0;
 }
 
+/* A child must not find the registry locked by a thread that it does not have. */
+static void lock_registry(void)
+{
+	pthread_mutex_lock(&registry.mutex);
+}
+
+static void unlock_registry(void)
+{
+	pthread_mutex_unlock(&registry.mutex);
+}
+
+static void watch_forks(void)
+{
+	pthread_atfork(lock_registry, unlock_registry, unlock_registry);
+}
+
 int ration__engine_open(
 	const struct ration__engine_options *options, struct ration__engine **out, ration_error **err)
 {
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct ration__engine *engine;
 	int rc = 0;
 
+	pthread_once(&once, watch_forks);
 	pthread_mutex_lock(&registry.mutex);
 	engine = registered(options->store.path);
 	if (engine) {

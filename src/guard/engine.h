@@ -57,6 +57,7 @@ struct ration__guard {
 	atomic_ulong serial;      /* raised with each change of rules */
 	uint8_t definition_key[RATION__KEY_MAX];
 	size_t definition_length;
+	uint32_t waiting;            /* keysets that wait for a permit */
 	uint64_t definition_version; /* of the definition in the store that rules follow */
 	bool changed;                /* rules were replaced by somebody: say so after the transaction */
 	char changed_by[64];
@@ -144,6 +145,10 @@ void ration__engine_notify(struct ration__engine *engine); /* lets the thread ca
 void ration__engine_kick(struct ration__engine *engine);   /* there is work in the ledger's queue */
 
 /* permit.c: under mutex, inside a transaction */
+/* Whether this keyset waits for a permit. The record knows members, not keysets: it is told what is
+ * true of the process. */
+void ration__permit_wait(struct ration__keyset *keyset, struct ration__txn *txn,
+	struct ration__record *record, bool waits);
 int ration__permit_write(struct ration__engine *engine, struct ration__txn *txn,
 	const struct ration__keyset *keyset, struct ration__grant *grant);
 int ration__permit_bury(void *engine, struct ration__txn *txn, uint16_t slot, uint32_t generation);
@@ -163,6 +168,7 @@ double ration__cost_of(
 
 /* keyset.c: under mutex */
 void ration__keyset_unref_locked(struct ration__keyset *keyset);
+void ration__keyset_waits(struct ration__keyset *keyset, bool waits);
 
 /* booking.c: under mutex */
 void ration__booking_hold(struct ration__keyset *keyset, uint32_t limit, double cost, int64_t start_ns);

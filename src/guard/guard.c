@@ -351,10 +351,7 @@ static int give_up_place(struct ration__keyset *keyset, struct ration__txn *txn)
 		cell->length, &record);
 	if (rc < 0)
 		return rc;
-	record->concurrency_conf = &keyset->guard->rules.concurrency;
-	ration__concurrency_wait(
-		record->concurrency_conf, record->concurrency, txn->now_ns, txn->slot, false);
-	record->dirty = record->dealt = true;
+	ration__permit_wait(keyset, txn, record, false);
 	return 0;
 }
 
@@ -388,7 +385,7 @@ void ration__guard_leave(struct ration__keyset *keyset)
 		ration__booking_drop(keyset); /* lapses */
 		after.wake_count = 0;
 	}
-	keyset->waits = false;
+	ration__keyset_waits(keyset, false);
 	pthread_mutex_unlock(&engine->mutex);
 	finish(engine, NULL, &after);
 }

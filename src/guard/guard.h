@@ -107,6 +107,7 @@ struct ration__grant {
 	struct ration__keyset *keyset;      /* counted */
 	uint64_t seq;                       /* permit's sequence; 0: not held */
 	int64_t at_ns;                      /* admitted */
+	int64_t start_ns;                   /* its tokens' start: a booking's, or the same */
 	struct ration__breaker_pass pass;
 	uint8_t mode; /* enum ration__mode */
 	uint8_t permit; /* holds a concurrency permit */

@@ -93,11 +93,19 @@ int ration__keyset_new(struct ration__guard *guard, const struct ration__pair *k
 	return keyset ? 0 : RATION_ENOMEM;
 }
 
-/* Under engine.mutex. */
+/* Under engine.mutex, as what follows. */
+void ration__keyset_waits(struct ration__keyset *keyset, bool waits)
+{
+	if (keyset->waits != waits)
+		keyset->guard->waiting += waits ? 1 : (uint32_t)-1;
+	keyset->waits = waits;
+}
+
 void ration__keyset_unref_locked(struct ration__keyset *keyset)
 {
 	if (atomic_fetch_sub(&keyset->refs, 1) != 1)
 		return;
+	ration__keyset_waits(keyset, false);
 	ration__booking_drop(keyset);
 	free(keyset);
 }

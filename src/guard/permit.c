@@ -59,6 +59,18 @@ int ration__permit_write(struct ration__engine *engine, struct ration__txn *txn,
 	return rc;
 }
 
+void ration__permit_wait(struct ration__keyset *keyset, struct ration__txn *txn,
+	struct ration__record *record, bool waits)
+{
+	struct ration__guard *guard = keyset->guard;
+
+	ration__keyset_waits(keyset, waits);
+	record->concurrency_conf = &guard->rules.concurrency;
+	ration__concurrency_wait(record->concurrency_conf, record->concurrency, txn->now_ns,
+		txn->slot, guard->waiting > 0);
+	record->dirty = record->dealt = true;
+}
+
 /* 1: it was there and is gone now; 0: it had been given back already; or a store error */
 static int delete_entry(struct ration__txn *txn, uint64_t seq, enum ration__permit_what what)
 {
@@ -162,7 +174,7 @@ static int settle_tokens(
 		record->dirty = true;
 		if (limit->kind == RATION__LIMIT_BUCKET)
 			ration__bucket_refund(
-				&limit->bucket, record->bucket, txn->now_ns, cost, grant->at_ns);
+				&limit->bucket, record->bucket, txn->now_ns, cost, grant->start_ns);
 		else if (limit->kind == RATION__LIMIT_WINDOW)
 			ration__window_refund(
 				&limit->window, record->window, txn->now_ns, amount, grant->at_ns);

@@ -197,7 +197,8 @@ bool ration__ledger_work(struct ration__engine *engine)
 	while (engine->ledger_busy)
 		pthread_cond_wait(&engine->ledger_done, &engine->mutex);
 	count = engine->ledger_count;
-	memcpy(batch, engine->ledger, count * sizeof(*batch));
+	if (count) /* engine->ledger may be NULL */
+		memcpy(batch, engine->ledger, count * sizeof(*batch));
 	engine->ledger_count = 0;
 	engine->ledger_busy = count > 0;
 	pthread_mutex_unlock(&engine->mutex);

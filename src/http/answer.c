@@ -93,8 +93,8 @@ static bool eat_name(const char **at, const char *const *names, int count, int *
 
 static bool eat_month(const char **at, int *month)
 {
-	static const char *const names[] = {"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug",
-		"Sep", "Oct", "Nov", "Dec"};
+	static const char *const names[] = {
+		"Jan", "Feb", "Mar", "Apr", "May", "Jun", "Jul", "Aug", "Sep", "Oct", "Nov", "Dec"};
 
 	return eat_name(at, names, 12, month);
 }
@@ -102,17 +102,16 @@ static bool eat_month(const char **at, int *month)
 static bool eat_time(const char **at, struct date *d)
 {
 	return eat_number(at, 2, false, &d->hour) && eat(at, ":") &&
-		eat_number(at, 2, false, &d->minute) && eat(at, ":") &&
-		eat_number(at, 2, false, &d->second);
+	       eat_number(at, 2, false, &d->minute) && eat(at, ":") &&
+	       eat_number(at, 2, false, &d->second);
 }
 
 /* Sun, 06 Nov 1994 08:49:37 GMT */
 static bool parse_imf(const char *at, struct date *d)
 {
 	return eat(&at, ", ") && eat_number(&at, 2, false, &d->day) && eat(&at, " ") &&
-		eat_month(&at, &d->month) && eat(&at, " ") &&
-		eat_number(&at, 4, false, &d->year) && eat(&at, " ") && eat_time(&at, d) &&
-		eat(&at, " GMT") && !*at;
+	       eat_month(&at, &d->month) && eat(&at, " ") && eat_number(&at, 4, false, &d->year) &&
+	       eat(&at, " ") && eat_time(&at, d) && eat(&at, " GMT") && !*at;
 }
 
 /* Sunday, 06-Nov-94 08:49:37 GMT. Two digits of a year: without a clock the century is the one
@@ -132,8 +131,8 @@ static bool parse_rfc850(const char *at, struct date *d)
 static bool parse_asctime(const char *at, struct date *d)
 {
 	return eat(&at, " ") && eat_month(&at, &d->month) && eat(&at, " ") &&
-		eat_number(&at, 2, true, &d->day) && eat(&at, " ") && eat_time(&at, d) &&
-		eat(&at, " ") && eat_number(&at, 4, false, &d->year) && !*at;
+	       eat_number(&at, 2, true, &d->day) && eat(&at, " ") && eat_time(&at, d) &&
+	       eat(&at, " ") && eat_number(&at, 4, false, &d->year) && !*at;
 }
 
 static bool date_ok(const struct date *d)
@@ -142,8 +141,8 @@ static bool date_ok(const struct date *d)
 	bool leap = (d->year % 4 == 0 && d->year % 100 != 0) || d->year % 400 == 0;
 
 	return d->year >= 1970 && d->day >= 1 &&
-		d->day <= days[d->month] + (d->month == 1 && leap) && d->hour < 24 &&
-		d->minute < 60 && d->second <= 60;
+	       d->day <= days[d->month] + (d->month == 1 && leap) && d->hour < 24 &&
+	       d->minute < 60 && d->second <= 60;
 }
 
 /* Days since 1970-01-01 in the Gregorian calendar: years counted from March, so that the leap day
@@ -166,7 +165,8 @@ bool ration__http_date(const char *text, int64_t *seconds)
 
 	if (!eat_name(&text, names, (int)RATION__COUNT(names), &which))
 		return false;
-	bool ok = which < 7 ? parse_rfc850(text, &d) : parse_imf(text, &d) || parse_asctime(text, &d);
+	bool ok =
+		which < 7 ? parse_rfc850(text, &d) : parse_imf(text, &d) || parse_asctime(text, &d);
 
 	if (!ok || !date_ok(&d))
 		return false;

@@ -28,11 +28,18 @@ struct ration_request {
 	size_t body_length;
 	bool has_body;
 	char *id, *meta;
-	bool keyed; /* the caller's own idempotency key or request id */
-	const char *service, *method, *target; /* in the same block */
+	/* The caller's own idempotency key or request id is there. */
+	bool keyed;
+	/* In the same block. */
+	const char *service, *method, *target;
 };
 
 /* Whether a header of that name was set. */
 bool ration__request_has_header(const ration_request *request, const char *name);
+/* Keeps the first mistake; returns code. */
+int ration__request_mistake(ration_request *request, int code);
+/* Room for one more element in an array of count; NULL: out of memory. The size doubles whenever
+ * the count is a power of two, so no capacity is kept. */
+void *ration__request_grown(void *array, size_t count, size_t size);
 
 #endif

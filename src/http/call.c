@@ -81,8 +81,8 @@ static int resolve_target(
 	return 0;
 }
 
-static uint32_t write_url(struct writer *w, const struct target *target,
-	const ration_request *request)
+static uint32_t write_url(
+	struct writer *w, const struct target *target, const ration_request *request)
 {
 	uint32_t at = (uint32_t)w->at;
 	bool query = memchr(target->text, '?', target->length) != NULL;

@@ -32,7 +32,8 @@ static const struct ration__curl_meaning meanings[] = {
 	[CURLE_OUT_OF_MEMORY] = {LOCAL, RATION_ENOMEM},
 	[CURLE_OPERATION_TIMEDOUT] = {AMBIGUOUS, RATION_EATTEMPTTIMEOUT},
 	[CURLE_SSL_CONNECT_ERROR] = {NOT_SENT, RATION_ETLS},
-	[CURLE_ABORTED_BY_CALLBACK] = {AMBIGUOUS, RATION_ERESET}, /* our guard against a second send */
+	[CURLE_ABORTED_BY_CALLBACK] = {AMBIGUOUS,
+		RATION_ERESET}, /* our guard against a second send */
 	[CURLE_BAD_FUNCTION_ARGUMENT] = {PERMANENT, RATION_ELOCAL},
 	[CURLE_TOO_MANY_REDIRECTS] = {PERMANENT, RATION_EREDIRECT},
 	[CURLE_UNKNOWN_OPTION] = {PERMANENT, RATION_ELOCAL},
@@ -62,7 +63,8 @@ static const struct ration__curl_meaning meanings[] = {
 
 struct ration__curl_meaning ration__curl_meaning(int result, bool sent)
 {
-	/* A code that is not listed, newer libcurl's perhaps, must not be read as "safe to repeat". */
+	/* A code that is not listed, newer libcurl's perhaps, must not be read as "safe to repeat".
+	 */
 	struct ration__curl_meaning meaning = {AMBIGUOUS, RATION_EPROTOCOL};
 
 	if (result > 0 && (size_t)result < RATION__COUNT(meanings) && meanings[result].code)

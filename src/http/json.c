@@ -1,6 +1,6 @@
 /*
- * JSON as text: see http/json.h. One pass, no recursion: the stack of open brackets is a bit set, so
- * that hostile depth costs nothing.
+ * JSON as text: see http/json.h. One pass, no recursion: the stack of open brackets is a bit set,
+ * so that hostile depth costs nothing.
  */
 #include <stdint.h>
 #include <string.h>
@@ -51,7 +51,8 @@ static void copy(struct scanner *s, const char *from)
 
 static void skip_blanks(struct scanner *s)
 {
-	while (s->at < s->end && (*s->at == ' ' || *s->at == '\t' || *s->at == '\n' || *s->at == '\r'))
+	while (s->at < s->end &&
+		(*s->at == ' ' || *s->at == '\t' || *s->at == '\n' || *s->at == '\r'))
 		s->at++;
 }
 
@@ -89,8 +90,9 @@ static bool scan_string(struct scanner *s)
 				return false;
 			continue;
 		}
-		size_t step = c < 0x20 ? 0 :
-				 utf8_sequence((const unsigned char *)s->at, (size_t)(s->end - s->at));
+		size_t step = c < 0x20 ? 0
+				       : utf8_sequence((const unsigned char *)s->at,
+						 (size_t)(s->end - s->at));
 		if (!step)
 			return false;
 		s->at += step;

@@ -1,6 +1,6 @@
 /*
- * JSON as text: checked and stripped of blanks, nothing else. It is not turned into values and back,
- * so that numbers of any size, the order of keys and duplicates come out as they went in.
+ * JSON as text: checked and stripped of blanks, nothing else. It is not turned into values and
+ * back, so that numbers of any size, the order of keys and duplicates come out as they went in.
  */
 #ifndef HTTP_JSON_H
 #define HTTP_JSON_H

@@ -2,7 +2,7 @@
 #ifndef HTTP_LIMITS_H
 #define HTTP_LIMITS_H
 
-#define RATION__URL_MAX (64u << 10)      /* bytes of a target, and of the URL made of it */
+#define RATION__URL_MAX (64u << 10) /* bytes of a target, and of the URL made of it */
 #define RATION__METHOD_MAX 32u
 #define RATION__HEADERS_MAX (256u << 10) /* bytes of a request's own headers */
 #define RATION__HEADER_COUNT_MAX 1000u

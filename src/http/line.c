@@ -150,9 +150,11 @@ static void put_base64(struct ration__buffer *out, const unsigned char *bytes, s
 	for (size_t i = 0; i < length; i += 3) {
 		size_t left = length - i;
 		uint32_t group = (uint32_t)bytes[i] << 16 |
-			(left > 1 ? (uint32_t)bytes[i + 1] << 8 : 0) | (left > 2 ? bytes[i + 2] : 0);
+				 (left > 1 ? (uint32_t)bytes[i + 1] << 8 : 0) |
+				 (left > 2 ? bytes[i + 2] : 0);
 		char four[4] = {digits[group >> 18], digits[group >> 12 & 63],
-			left > 1 ? digits[group >> 6 & 63] : '=', left > 2 ? digits[group & 63] : '='};
+			left > 1 ? digits[group >> 6 & 63] : '=',
+			left > 2 ? digits[group & 63] : '='};
 
 		ration__buffer_append(out, four, sizeof(four));
 	}

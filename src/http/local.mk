@@ -1,6 +1,8 @@
-# src/http: requests, responses, transfers. Only multi, transfer, sockets and curlcode know libcurl.
+# src/http: requests, responses, transfers. libcurl is known to attempt, curlcode, multi, receive,
+# sockets and transfer, and to no other folder.
 src_libcore_la_SOURCES += \
 	src/http/answer.c src/http/answer.h \
+	src/http/attempt.c \
 	src/http/builder.h \
 	src/http/call.c src/http/call.h \
 	src/http/curlcode.c src/http/curlcode.h \
@@ -8,7 +10,9 @@ src_libcore_la_SOURCES += \
 	src/http/limits.h \
 	src/http/line.c \
 	src/http/multi.c src/http/multi.h \
-	src/http/request.c src/http/request.h \
+	src/http/receive.c \
+	src/http/request.c src/http/request.h src/http/request_job.c \
+	src/http/resolve.c src/http/resolve.h \
 	src/http/response.c src/http/response.h \
 	src/http/result.h \
 	src/http/service.h \

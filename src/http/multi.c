@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "base/util.h"
-#include "http/curlcode.h"
+#include "http/resolve.h"
 #include "http/sockets.h"
 #include "http/transfer.h"
 
@@ -24,14 +24,15 @@ struct ration__multi {
 	CURLM *curl;
 	struct ration__sockets sockets;
 	struct ration__heap heap;
+	struct ration__resolve resolve;
 	struct ration__link active, ended, touched;
 	struct ration__transfer *free_list;
 	uint32_t free_count, active_count; /* active and ended */
 	uint32_t connections_idle;
 	int64_t connection_age_ns;
-	int64_t now_ns;         /* of the last call that told */
-	int64_t curl_due_ns;    /* what libcurl's timer callback asked for */
-	int64_t curl_latest_ns; /* run its timers then at the latest */
+	int64_t now_ns;		    /* of the last call that told */
+	int64_t curl_due_ns;	    /* what libcurl's timer callback asked for */
+	int64_t curl_latest_ns;	    /* run its timers then at the latest */
 	uint32_t peak, peak_before; /* most active, this period and the one before */
 	int64_t peak_until_ns;
 	long connections_max; /* as set at libcurl */
@@ -43,7 +44,8 @@ static int on_timer(CURLM *curl, long timeout_ms, void *arg)
 	struct ration__multi *m = arg;
 
 	/* now_ns may be a little old, so this may be early: then libcurl asks again. */
-	m->curl_due_ns = timeout_ms < 0 ? RATION__NEVER : m->now_ns + timeout_ms * RATION__NS_PER_MS;
+	m->curl_due_ns =
+		timeout_ms < 0 ? RATION__NEVER : m->now_ns + timeout_ms * RATION__NS_PER_MS;
 	return 0;
 }
 
@@ -78,6 +80,7 @@ int ration__multi_new(const struct ration__multi_options *options, struct ration
 	m->connection_age_ns = options->connection_age_ns;
 	m->curl_due_ns = m->curl_latest_ns = RATION__NEVER;
 	ration__heap_init(&m->heap);
+	ration__resolve_init(&m->resolve);
 	ration__link_init(&m->active);
 	ration__link_init(&m->ended);
 	ration__link_init(&m->touched);
@@ -103,6 +106,7 @@ static struct ration__transfer *transfer_of(struct ration__link *link)
 
 static void release(struct ration__multi *m, struct ration__transfer *t)
 {
+	ration__resolve_leave(&m->resolve, t, t->has_socket, m->now_ns);
 	ration__heap_remove(&m->heap, &t->timer);
 	ration__link_remove(&t->touched);
 	ration__link_remove(&t->link);
@@ -175,7 +179,8 @@ int ration__multi_start(struct ration__multi *m, const struct ration__service_co
 	ration__link_append(&m->active, &t->link);
 	ration__transfer_touch(t); /* the next tick sets its timer */
 	code = ration__transfer_prepare(t, service, call, id);
-	if (!code && curl_multi_add_handle(m->curl, t->easy) != CURLM_OK)
+	if (!code && ration__resolve_enter(&m->resolve, t, m->now_ns) &&
+		curl_multi_add_handle(m->curl, t->easy) != CURLM_OK)
 		code = RATION_ENOMEM;
 	if (code) {
 		release(m, t);
@@ -200,6 +205,8 @@ uint32_t ration__multi_active(const struct ration__multi *m)
 
 static void end(struct ration__multi *m, struct ration__transfer *t)
 {
+	/* One that was held must not start any more. */
+	ration__resolve_leave(&m->resolve, t, t->has_socket, m->now_ns);
 	ration__link_remove(&t->link);
 	ration__link_append(&m->ended, &t->link);
 }
@@ -273,6 +280,8 @@ static void stamp_touched(struct ration__multi *m)
 			end(m, t);
 			continue;
 		}
+		if (t->door && t->has_socket)
+			ration__resolve_leave(&m->resolve, t, true, m->now_ns);
 		t->progress_ns = m->now_ns;
 		/* Later is found out when it strikes; earlier only by a new phase. */
 		if (t->timer.index && t->timed_sends == t->sends && !ration__transfer_uploads(t))
@@ -285,12 +294,28 @@ static void stamp_touched(struct ration__multi *m)
 	}
 }
 
+/* Those whose name is resolved by now. Their connect timeout has run all the while. */
+static void start_ready(struct ration__multi *m)
+{
+	while (ration__link_in_list(&m->resolve.ready)) {
+		struct ration__transfer *t =
+			RATION__CONTAINER(m->resolve.ready.next, struct ration__transfer, held);
+
+		ration__link_remove(&t->held);
+		if (curl_multi_add_handle(m->curl, t->easy) != CURLM_OK) {
+			t->broken = true;
+			end(m, t);
+		}
+	}
+}
+
 static void expire(struct ration__multi *m)
 {
 	struct ration__timer *timer;
 
 	while ((timer = ration__heap_first(&m->heap)) != NULL && timer->at_ns <= m->now_ns) {
-		struct ration__transfer *t = RATION__CONTAINER(timer, struct ration__transfer, timer);
+		struct ration__transfer *t =
+			RATION__CONTAINER(timer, struct ration__transfer, timer);
 		int code;
 		int64_t at = ration__transfer_deadline(t, &code);
 
@@ -317,6 +342,7 @@ void ration__multi_tick(struct ration__multi *m, int64_t now_ns)
 	}
 	stamp_touched(m);
 	expire(m);
+	start_ready(m);
 }
 
 int64_t ration__multi_next_ns(const struct ration__multi *m)
@@ -324,7 +350,8 @@ int64_t ration__multi_next_ns(const struct ration__multi *m)
 	struct ration__timer *first = ration__heap_first(&m->heap);
 	int64_t at = ration__min64(m->curl_due_ns, m->curl_latest_ns);
 
-	if (ration__link_in_list(&m->ended) || ration__link_in_list(&m->touched))
+	if (ration__link_in_list(&m->ended) || ration__link_in_list(&m->touched) ||
+		ration__link_in_list(&m->resolve.ready))
 		return m->now_ns;
 	return first ? ration__min64(at, first->at_ns) : at;
 }

@@ -1,9 +1,9 @@
 /*
- * libcurl's multi interface on the caller's epoll: one per worker, one thread. The only files that
- * know libcurl are http/multi.c, http/transfer.c and http/curlcode.c.
+ * libcurl's multi interface on the caller's epoll: one per worker, one thread. The layer above
+ * learns nothing of libcurl.
  *
- * Descriptors stay registered with epoll between requests of one connection (libcurl asks to add and
- * remove them for every request), see doc/internals/multi.md.
+ * Descriptors stay registered with epoll between requests of one connection (libcurl asks to add
+ * and remove them for every request), see doc/internals/multi.md.
  */
 #ifndef HTTP_MULTI_H
 #define HTTP_MULTI_H
@@ -19,20 +19,22 @@ struct ration__multi;
 struct ration__transfer;
 
 struct ration__multi_options {
-	int epoll_fd;  /* level-triggered; the multi registers with epoll_event.data.u64 =
-	                  RATION__MULTI_TAG | fd */
+	int epoll_fd; /* level-triggered; the multi's events have RATION__MULTI_TAG set in
+	                 epoll_event.data.u64, the other bits are its own */
 	uint32_t connections_idle;
 	int64_t connection_age_ns;
 };
 #define RATION__MULTI_TAG (UINT64_C(1) << 63)
 
 int ration__multi_new(const struct ration__multi_options *options, struct ration__multi **multi);
-/* All transfers must have been cancelled. */
+/* Cancels what is left. */
 void ration__multi_free(struct ration__multi *multi);
 
-/* Starts one attempt. now_ns: STEADY. service and call must outlive the transfer. user comes back.
- * id: the X-Request-ID to send unless the call has its own. 0, RATION_ENOMEM, RATION_EURL …: then
- * no transfer exists. */
+/* Starts one attempt; the next _tick begins to send it, so after the last start of a turn call _tick
+ * once more rather than wait for nothing. One attempt is at most one send: libcurl's own second try
+ * is refused, and told as AMBIGUOUS. now_ns: STEADY. service and call must outlive the transfer.
+ * user comes back. id: the X-Request-ID to send unless the call has its own. 0, RATION_ENOMEM,
+ * RATION_EURL …: then no transfer exists. */
 int ration__multi_start(struct ration__multi *multi, const struct ration__service_conf *service,
 	const struct ration__call *call, const char *id, int64_t now_ns, void *user,
 	struct ration__transfer **transfer);
@@ -63,8 +65,8 @@ struct ration__attempt {
 	bool body_shared; /* body stands in the block of headers */
 	char message[160]; /* safe to show: no credentials, no query */
 };
-/* The next ended transfer of this tick; its user pointer, or NULL when there is none. The transfer is
- * gone then. */
+/* The next ended transfer of this tick; its user pointer, or NULL when there is none. The transfer
+ * is gone then. */
 void *ration__multi_done(struct ration__multi *multi, struct ration__attempt *attempt);
 void ration__attempt_fini(struct ration__attempt *attempt);
 uint32_t ration__multi_active(const struct ration__multi *multi);

@@ -5,7 +5,6 @@
  * Not thread safe. Nothing here knows a service: what depends on one (the URL) is checked when the
  * request is packed (http/call.c).
  */
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -16,7 +15,7 @@
 #include "http/limits.h"
 #include "http/url.h"
 
-static int mistake(ration_request *request, int code)
+int ration__request_mistake(ration_request *request, int code)
 {
 	if (code && !request->error)
 		request->error = code;
@@ -54,7 +53,8 @@ static int check_target(const char *target)
 
 ration_request *ration_request_new(const char *service, const char *method, const char *target)
 {
-	const char *s = service ? service : "", *m = method ? method : "", *t = target ? target : "";
+	const char *s = service ? service : "", *m = method ? method : "",
+		   *t = target ? target : "";
 	size_t s_size = strlen(s) + 1, m_size = strlen(m) + 1, t_size = strlen(t) + 1;
 	ration_request *request = calloc(1, sizeof(*request) + s_size + m_size + t_size);
 
@@ -68,9 +68,9 @@ ration_request *ration_request_new(const char *service, const char *method, cons
 	request->target = memcpy(own_method + m_size, t, t_size);
 	request->deadline_ms = -1;
 	if (!service || !*service || !method || !target)
-		mistake(request, RATION_EINVAL);
-	mistake(request, check_method(own_method));
-	mistake(request, check_target(t));
+		ration__request_mistake(request, RATION_EINVAL);
+	ration__request_mistake(request, check_method(own_method));
+	ration__request_mistake(request, check_target(t));
 	return request;
 }
 
@@ -120,8 +120,9 @@ void ration__request_view(const ration_request *request, struct ration__request_
 /* What libcurl and the message's framing own: a caller's would contradict them. */
 static bool header_is_ours(const char *name)
 {
-	static const char *const ours[] = {"Content-Length", "Transfer-Encoding", "Host", "Connection",
-		"Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Upgrade", "Expect", "HTTP2-Settings"};
+	static const char *const ours[] = {"Content-Length", "Transfer-Encoding", "Host",
+		"Connection", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Upgrade",
+		"Expect", "HTTP2-Settings"};
 
 	for (size_t i = 0; i < RATION__COUNT(ours); i++)
 		if (strcasecmp(name, ours[i]) == 0)
@@ -166,9 +167,7 @@ static void remove_headers(ration_request *request, const char *name)
 	request->header_count = kept;
 }
 
-/* Room for one more element; arrays grow by halves of their size, no capacity is kept: the size
- * doubles whenever the count is a power of two. */
-static void *grown(void *array, size_t count, size_t size)
+void *ration__request_grown(void *array, size_t count, size_t size)
 {
 	if (count & (count - 1))
 		return array;
@@ -184,7 +183,8 @@ static int put_header(ration_request *request, const char *name, const char *val
 	if (request->header_bytes + length + 1 > RATION__HEADERS_MAX ||
 		request->header_count >= RATION__HEADER_COUNT_MAX)
 		return RATION_ETOOBIG;
-	void *lines = grown(request->headers, request->header_count, sizeof(*request->headers));
+	void *lines = ration__request_grown(
+		request->headers, request->header_count, sizeof(*request->headers));
 
 	if (!lines)
 		return RATION_ENOMEM;
@@ -207,7 +207,8 @@ static int set_header(ration_request *request, const char *name, const char *val
 {
 	if (!name || !value)
 		return RATION_EINVAL;
-	if (!ration__header_name_ok(name) || !ration__header_value_ok(value) || header_is_ours(name))
+	if (!ration__header_name_ok(name) || !ration__header_value_ok(value) ||
+		header_is_ours(name))
 		return RATION_EHEADER;
 	/* One of each, or servers disagree on which counts. */
 	int code = put_header(request, name, value, replace || header_keys(name));
@@ -219,12 +220,14 @@ static int set_header(ration_request *request, const char *name, const char *val
 
 int ration_request_set_header(ration_request *request, const char *name, const char *value)
 {
-	return request ? mistake(request, set_header(request, name, value, true)) : RATION_EINVAL;
+	return request ? ration__request_mistake(request, set_header(request, name, value, true))
+		       : RATION_EINVAL;
 }
 
 int ration_request_add_header(ration_request *request, const char *name, const char *value)
 {
-	return request ? mistake(request, set_header(request, name, value, false)) : RATION_EINVAL;
+	return request ? ration__request_mistake(request, set_header(request, name, value, false))
+		       : RATION_EINVAL;
 }
 
 /* Sent as a structured-field string: quoted, '"' and '\' escaped, printable ASCII only. */
@@ -252,7 +255,8 @@ static int set_idempotency_key(ration_request *request, const char *key)
 
 int ration_request_set_idempotency_key(ration_request *request, const char *key)
 {
-	return request ? mistake(request, set_idempotency_key(request, key)) : RATION_EINVAL;
+	return request ? ration__request_mistake(request, set_idempotency_key(request, key))
+		       : RATION_EINVAL;
 }
 
 /* ---- target and body ---- */
@@ -280,7 +284,8 @@ static int add_query(ration_request *request, const char *name, const char *valu
 
 int ration_request_add_query(ration_request *request, const char *name, const char *value)
 {
-	return request ? mistake(request, add_query(request, name, value)) : RATION_EINVAL;
+	return request ? ration__request_mistake(request, add_query(request, name, value))
+		       : RATION_EINVAL;
 }
 
 /* Takes body over on success only. */
@@ -326,7 +331,7 @@ int ration_request_set_body(
 {
 	if (!request)
 		return RATION_EINVAL;
-	return mistake(request, set_body(request, body, length, content_type));
+	return ration__request_mistake(request, set_body(request, body, length, content_type));
 }
 
 /* The text is sent as it was written, blanks included: a signature over it stays right. */
@@ -343,200 +348,5 @@ static int set_json(ration_request *request, const char *text)
 
 int ration_request_set_json(ration_request *request, const char *text)
 {
-	return request ? mistake(request, set_json(request, text)) : RATION_EINVAL;
-}
-
-/* ---- what travels with the job ---- */
-
-/* A name and its value in one block, which the name's pointer owns. */
-static int make_pair(const char *name, const char *value, struct ration__pair *pair)
-{
-	size_t name_size = strlen(name) + 1, value_size = strlen(value) + 1;
-	char *block = malloc(name_size + value_size);
-
-	if (!block)
-		return RATION_ENOMEM;
-	pair->name = memcpy(block, name, name_size);
-	pair->value = memcpy(block + name_size, value, value_size);
-	return 0;
-}
-
-static int set_key(ration_request *request, const char *name, const char *value)
-{
-	struct ration__pair pair;
-	size_t at = 0;
-	int order = 1;
-
-	if (!name || !*name || !value)
-		return RATION_EINVAL;
-	if (strlen(name) > RATION__KEY_NAME_MAX || strlen(value) > RATION__KEY_VALUE_MAX)
-		return RATION_ETOOBIG;
-	while (at < request->key_count && (order = strcmp(request->keys[at].name, name)) < 0)
-		at++;
-	bool replace = at < request->key_count && order == 0;
-
-	if (!replace) {
-		if (request->key_count >= RATION__KEY_COUNT_MAX)
-			return RATION_ETOOBIG;
-		void *keys = grown(request->keys, request->key_count, sizeof(*request->keys));
-
-		if (!keys)
-			return RATION_ENOMEM;
-		request->keys = keys;
-	}
-	if (make_pair(name, value, &pair))
-		return RATION_ENOMEM;
-	if (replace) {
-		free((char *)request->keys[at].name);
-	} else {
-		memmove(request->keys + at + 1, request->keys + at,
-			(request->key_count - at) * sizeof(*request->keys));
-		request->key_count++;
-	}
-	request->keys[at] = pair;
-	return 0;
-}
-
-int ration_request_set_key(ration_request *request, const char *name, const char *value)
-{
-	return request ? mistake(request, set_key(request, name, value)) : RATION_EINVAL;
-}
-
-static int set_cost(ration_request *request, const char *unit, double cost)
-{
-	char *copy;
-
-	if (!unit || !isfinite(cost) || cost < 0)
-		return RATION_EINVAL;
-	if (strlen(unit) > RATION__KEY_NAME_MAX)
-		return RATION_ETOOBIG;
-	for (size_t i = 0; i < request->cost_count; i++) {
-		if (strcmp(request->costs[i].unit, unit) == 0) {
-			request->costs[i].cost = cost;
-			return 0;
-		}
-	}
-	if (request->cost_count >= RATION__COST_COUNT_MAX)
-		return RATION_ETOOBIG;
-	void *costs = grown(request->costs, request->cost_count, sizeof(*request->costs));
-
-	if (!costs)
-		return RATION_ENOMEM;
-	request->costs = costs;
-	copy = strdup(unit);
-	if (!copy)
-		return RATION_ENOMEM;
-	request->costs[request->cost_count++] = (struct ration__cost){.unit = copy, .cost = cost};
-	return 0;
-}
-
-int ration_request_set_cost(ration_request *request, const char *unit, double cost)
-{
-	return request ? mistake(request, set_cost(request, unit, cost)) : RATION_EINVAL;
-}
-
-static int set_option(ration_request *request, const char *path, const char *value)
-{
-	struct ration__pair pair;
-
-	if (!path || !*path || !value)
-		return RATION_EINVAL;
-	if (request->option_count >= RATION__OPTION_COUNT_MAX)
-		return RATION_ETOOBIG;
-	void *options = grown(request->options, request->option_count, sizeof(*request->options));
-
-	if (!options)
-		return RATION_ENOMEM;
-	request->options = options;
-	if (make_pair(path, value, &pair))
-		return RATION_ENOMEM;
-	request->options[request->option_count++] = pair;
-	return 0;
-}
-
-int ration_request_set_option(ration_request *request, const char *path, const char *value)
-{
-	return request ? mistake(request, set_option(request, path, value)) : RATION_EINVAL;
-}
-
-static int set_id(ration_request *request, const char *id)
-{
-	char *copy;
-
-	if (!id)
-		return RATION_EINVAL;
-	if (strlen(id) > RATION__ID_MAX)
-		return RATION_ETOOBIG;
-	copy = strdup(id);
-	if (!copy)
-		return RATION_ENOMEM;
-	free(request->id);
-	request->id = copy;
-	return 0;
-}
-
-int ration_request_set_id(ration_request *request, const char *id)
-{
-	return request ? mistake(request, set_id(request, id)) : RATION_EINVAL;
-}
-
-static int set_meta(ration_request *request, const char *json)
-{
-	struct ration__buffer compact;
-
-	if (!json)
-		return RATION_EINVAL;
-	if (strlen(json) > RATION__META_MAX)
-		return RATION_ETOOBIG;
-	ration__buffer_init(&compact, 0);
-	if (!ration__json_compact(&compact, json, strlen(json))) {
-		int code = compact.failed ? RATION_ENOMEM : RATION_EJSON;
-
-		ration__buffer_fini(&compact);
-		return code;
-	}
-	char *text = ration__buffer_take(&compact, NULL);
-
-	if (!text)
-		return RATION_ENOMEM;
-	free(request->meta);
-	request->meta = text;
-	return 0;
-}
-
-int ration_request_set_meta(ration_request *request, const char *json)
-{
-	return request ? mistake(request, set_meta(request, json)) : RATION_EINVAL;
-}
-
-int ration_request_set_priority(ration_request *request, int priority)
-{
-	if (!request)
-		return RATION_EINVAL;
-	if (priority < -RATION__PRIORITY_MAX || priority > RATION__PRIORITY_MAX)
-		return mistake(request, RATION_EINVAL);
-	request->priority = priority;
-	return 0;
-}
-
-int ration_request_set_deadline(ration_request *request, int64_t deadline_ms)
-{
-	if (!request)
-		return RATION_EINVAL;
-	if (deadline_ms < -1)
-		return mistake(request, RATION_EINVAL);
-	request->deadline_ms = deadline_ms;
-	return 0;
-}
-
-void ration_request_set_user(ration_request *request, void *user)
-{
-	if (request)
-		request->user = user;
-}
-
-void ration_request_set_line(ration_request *request, uint64_t line)
-{
-	if (request)
-		request->line = line;
+	return request ? ration__request_mistake(request, set_json(request, text)) : RATION_EINVAL;
 }

@@ -37,7 +37,7 @@ int ration__call_measure(
 /* Writes it to at (aligned to 8, measured size). */
 void ration__call_pack(const ration_request *request, const struct ration__service_conf *service,
 	struct ration__call *at);
-/* A safe method, or the caller gave an idempotency key. */
+/* A safe method, or the caller gave an Idempotency-Key or X-Request-ID of its own (X1, X9). */
 bool ration__call_repeatable(const struct ration__call *call);
 /* Size of a packed call. */
 size_t ration__call_size(const struct ration__call *call);

@@ -46,7 +46,8 @@ static const char *put_url(struct layout *l, const struct ration__response_parts
 	return url;
 }
 
-static const struct ration__wait *put_waits(struct layout *l, const struct ration__response_parts *parts)
+static const struct ration__wait *put_waits(
+	struct layout *l, const struct ration__response_parts *parts)
 {
 	struct ration__wait *waits =
 		put(l, NULL, parts->wait_count * sizeof(*waits), _Alignof(struct ration__wait));
@@ -61,7 +62,8 @@ static const struct ration__wait *put_waits(struct layout *l, const struct ratio
 }
 
 /* Fills *r; the same walk measures. */
-static void lay_out(struct layout *l, const struct ration__response_parts *parts, ration_response *r)
+static void lay_out(
+	struct layout *l, const struct ration__response_parts *parts, ration_response *r)
 {
 	size_t note_size = parts->note_count * sizeof(*parts->notes);
 

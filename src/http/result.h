@@ -1,5 +1,5 @@
-/* The body of the public ration_response, private to this layer: made by http/response.c, written as
- * a line by http/line.c. Immutable but for the line, which is made at the first call. */
+/* The body of the public ration_response, private to this layer: made by http/response.c, written
+ * as a line by http/line.c. Immutable but for the line, which is made at the first call. */
 #ifndef HTTP_RESULT_H
 #define HTTP_RESULT_H
 
@@ -11,7 +11,8 @@ struct ration__wait {
 	int64_t ns;
 };
 
-/* One block: this, then waits, notes and strings. Headers and body are the last attempt's memory. */
+/* One block: this, then waits, notes and strings. Headers and body are the last attempt's memory.
+ */
 struct ration_response {
 	ration_response *next;
 	void *user;
@@ -30,8 +31,8 @@ struct ration_response {
 };
 
 /* The next header after position *at, which begins at 0; false: no more. */
-bool ration__response_each(const ration_response *response, size_t *at, const char **name,
-	const char **value);
+bool ration__response_each(
+	const ration_response *response, size_t *at, const char **name, const char **value);
 /* http/line.c: NULL when out of memory. The caller frees it. */
 char *ration__response_write(const ration_response *response);
 

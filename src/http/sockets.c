@@ -77,6 +77,10 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *un
 	}
 	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &owner);
 	slot->transfer = (struct ration__transfer *)(void *)owner;
+	if (slot->ours && !slot->transfer->has_socket) {
+		slot->transfer->has_socket = true;
+		ration__transfer_touch(slot->transfer);
+	}
 	slot->wanted = (what & CURL_POLL_IN ? EPOLLIN : 0) | (what & CURL_POLL_OUT ? EPOLLOUT : 0);
 	watch(s, fd, slot, slot->wanted);
 	return 0;
@@ -141,13 +145,14 @@ int ration__sockets_event(struct ration__sockets *s, uint64_t data, uint32_t eve
 	if (!slot || slot->generation != generation)
 		return -1;
 	if (!slot->wanted) {
-		/* Idle, and the server closed it or talks out of turn: libcurl sees that when it next
-		 * looks; until then a level-triggered epoll would spin. */
+		/* Idle, and the server closed it or talks out of turn: libcurl sees that when it
+		 * next looks; until then a level-triggered epoll would spin. */
 		unwatch(s, (int)fd, slot);
 		return -1;
 	}
 	*mask = 0;
-	/* On an error libcurl is to read or write, whichever it waited for, and so learn its name. */
+	/* On an error libcurl is to read or write, whichever it waited for, and so learn its name.
+	 */
 	if (events & (EPOLLERR | EPOLLHUP))
 		events |= slot->wanted;
 	if (events & EPOLLIN)

@@ -17,10 +17,10 @@ struct ration__transfer;
 
 struct ration__socket {
 	struct ration__transfer *transfer; /* that uses it now; NULL: idle */
-	uint32_t wanted;                   /* EPOLL* that libcurl asked for */
-	uint32_t registered;               /* EPOLL* that epoll knows; 0: it does not know it */
-	uint32_t generation;               /* tells events of an earlier owner of the number */
-	bool ours;                         /* made by us: told when it is closed */
+	uint32_t wanted;		   /* EPOLL* that libcurl asked for */
+	uint32_t registered;		   /* EPOLL* that epoll knows; 0: it does not know it */
+	uint32_t generation;		   /* tells events of an earlier owner of the number */
+	bool ours;			   /* made by us: told when it is closed */
 };
 
 struct ration__sockets {
@@ -34,8 +34,8 @@ CURLcode ration__sockets_setopt(struct ration__sockets *sockets, CURL *easy);
 CURLMcode ration__sockets_multi_setopt(struct ration__sockets *sockets, CURLM *multi);
 /* An event of epoll. Returns the descriptor to hand to libcurl with *mask, and the transfer that
  * uses it (NULL: not known); or -1 when it is nobody's. */
-int ration__sockets_event(struct ration__sockets *sockets, uint64_t data, uint32_t events, int *mask,
-	struct ration__transfer **transfer);
+int ration__sockets_event(struct ration__sockets *sockets, uint64_t data, uint32_t events,
+	int *mask, struct ration__transfer **transfer);
 void ration__sockets_fini(struct ration__sockets *sockets);
 
 #endif

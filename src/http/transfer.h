@@ -1,9 +1,10 @@
 /*
- * One transfer on one easy handle, private to this layer. http/transfer.c sets the handle up, takes
- * what libcurl hands in, and says what came of it; it knows no loop. http/multi.c runs the loop.
+ * One transfer on one easy handle, private to this layer. http/transfer.c sets the handle up,
+ * http/receive.c takes what libcurl hands in, http/attempt.c says what came of it; none of them
+ * knows a loop. http/multi.c runs the loop.
  *
  * A transfer is reused with its handle and its buffers, so that a small request allocates nothing
- * here but what is handed over to the caller. Callbacks of libcurl only note: none of them calls
+ * here but what is handed over to the caller. Callbacks of libcurl only note: none of them drives
  * libcurl, removes a handle, or allocates without a bound.
  */
 #ifndef HTTP_TRANSFER_H
@@ -41,11 +42,14 @@ static inline bool ration__link_in_list(const struct ration__link *link)
 	return link->next != link;
 }
 
+struct ration__door;
 struct ration__sockets;
 
 struct ration__transfer {
 	struct ration__link link;    /* in the multi's active or ended list */
 	struct ration__link touched; /* in the multi's list of those that moved in this tick */
+	struct ration__link held;    /* at a door, or ready to go: http/resolve.h */
+	struct ration__door *door;   /* NULL: at none */
 	struct ration__transfer *free_next;
 	struct ration__link *touched_list;
 	CURL *easy;
@@ -55,26 +59,27 @@ struct ration__transfer {
 	void *user;
 	int64_t start_ns, progress_ns;
 
-	int forced;          /* RATION_E* that ends it in libcurl's place; 0 none */
+	int forced; /* RATION_E* that ends it in libcurl's place; 0 none */
 	CURLcode result;
-	int status;          /* of the last status line */
-	uint8_t sends;       /* begun; 2: the second was refused */
+	int status;	     /* of the last status line */
+	uint8_t sends;	     /* begun; 2: the second was refused */
 	uint8_t timed_sends; /* sends when the timer was set */
 	bool headers_done;   /* of the answer, not of a 1xx */
-	bool cut;            /* the body at its limit */
+	bool cut;	     /* the body at its limit */
 	bool headers_cut;    /* the headers at theirs */
 	bool no_memory;
-	bool broken;         /* its socket cannot be watched */
+	bool has_socket; /* so its name is resolved */
+	bool broken;	 /* its socket cannot be watched */
 	uint64_t header_bytes;
 	struct ration__buffer headers; /* "name\0value\0" … */
 	struct ration__buffer body;
 
-	CURLU *url;                   /* the origin only: parsed when it changes, not per request */
+	CURLU *url;		      /* the origin only: parsed when it changes, not per request */
 	struct ration__buffer origin; /* its text */
 	struct ration__buffer text;   /* request target and header lines made for this request */
-	struct curl_slist *nodes;   /* libcurl only reads the list, so its nodes may be ours */
+	struct curl_slist *nodes;     /* libcurl only reads the list, so its nodes may be ours */
 	size_t node_capacity;
-	bool plain;                 /* the handle is set to a GET without a body */
+	bool plain; /* the handle is set to a GET without a body */
 	char error[CURL_ERROR_SIZE];
 };
 
@@ -84,7 +89,8 @@ struct ration__transfer *ration__transfer_new(
 void ration__transfer_free(struct ration__transfer *transfer);
 /* Sets the handle up for one request. 0, RATION_ENOMEM. */
 int ration__transfer_prepare(struct ration__transfer *transfer,
-	const struct ration__service_conf *service, const struct ration__call *call, const char *id);
+	const struct ration__service_conf *service, const struct ration__call *call,
+	const char *id);
 /* The earliest of its timeouts; *code is the error it ends with. */
 int64_t ration__transfer_deadline(const struct ration__transfer *transfer, int *code);
 /* Has a body to send, so that its phase may change without a callback. */
@@ -92,12 +98,13 @@ bool ration__transfer_uploads(const struct ration__transfer *transfer);
 /* What came of it; takes headers and body out of it. */
 void ration__transfer_result(
 	struct ration__transfer *transfer, int64_t now_ns, struct ration__attempt *attempt);
+/* http/receive.c: the options that take what comes. */
+CURLcode ration__transfer_callbacks(struct ration__transfer *transfer);
 /* Something moved: idle timeouts count from the next tick. */
 static inline void ration__transfer_touch(struct ration__transfer *transfer)
 {
 	if (!ration__link_in_list(&transfer->touched))
 		ration__link_append(transfer->touched_list, &transfer->touched);
 }
-
 
 #endif

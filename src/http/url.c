@@ -105,7 +105,7 @@ int ration__url_origin(const char *url, struct ration__origin *origin)
 bool ration__origin_equal(const struct ration__origin *a, const struct ration__origin *b)
 {
 	return a->tls == b->tls && a->port == b->port && a->host_length == b->host_length &&
-		strncasecmp(a->host, b->host, a->host_length) == 0;
+	       strncasecmp(a->host, b->host, a->host_length) == 0;
 }
 
 int ration__url_check(const char *target, size_t *length)

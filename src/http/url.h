@@ -1,6 +1,7 @@
 /*
  * URLs, as far as this layer must understand them: origins are compared, paths are joined, query
- * parameters are encoded. No resolution of dots, no IDNA: libcurl does the first, the second is off.
+ * parameters are encoded. No resolution of dots, no IDNA: libcurl does the first, the second is
+ * off.
  */
 #ifndef HTTP_URL_H
 #define HTTP_URL_H
@@ -14,7 +15,8 @@ struct ration__origin {
 	size_t host_length;
 	int port;      /* effective */
 	bool tls;      /* https */
-	size_t length; /* of "scheme://host:port" in the text; what follows is path, query, fragment */
+	size_t length; /* of "scheme://host:port" in the text; what follows is path, query, fragment
+			*/
 };
 
 /* Whether the text begins as an absolute URL does: a scheme, then "://". */

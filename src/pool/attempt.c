@@ -220,6 +220,8 @@ void ration__worker_launch(struct ration__worker *worker)
 {
 	struct ration__flight *flight;
 
+	/* after the transaction: an attempt's time begins here, and a late admission is noticed */
+	ration__worker_read_clocks(worker);
 	while ((flight = worker->launching.first) != NULL) {
 		ration__flight_remove(&worker->launching, flight);
 		launch_one(worker, flight);

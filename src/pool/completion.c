@@ -126,11 +126,16 @@ int ration__completion_enter(struct ration__completion *c, int64_t wait_ms)
 /* held or calling went down: who may wait for that looks again. */
 static void tell(struct ration__completion *c)
 {
-	if (!atomic_load(&c->watching))
+	bool watched = atomic_load(&c->watching) > 0;
+
+	if (!watched && !atomic_load(&c->draining))
 		return;
 	pthread_mutex_lock(&c->mutex);
-	pthread_cond_broadcast(&c->changed);
-	pthread_cond_broadcast(&c->arrived);
+	/* who drains is not woken for each job, only for the last */
+	if (watched || (!unfinished(c) && !atomic_load(&c->calling))) {
+		pthread_cond_broadcast(&c->changed);
+		pthread_cond_broadcast(&c->arrived);
+	}
 	pthread_mutex_unlock(&c->mutex);
 }
 
@@ -288,11 +293,11 @@ int ration__completion_drain(struct ration__completion *c, int64_t timeout_ms)
 
 	if (timeout_ms > 0)
 		at = until(timeout_ms);
-	atomic_fetch_add(&c->watching, 1);
+	atomic_fetch_add(&c->draining, 1);
 	pthread_mutex_lock(&c->mutex);
 	while (!(idle = !unfinished(c) && !atomic_load(&c->calling)) && in_time)
 		in_time = wait_on(c, &c->changed, timeout_ms, &at);
 	pthread_mutex_unlock(&c->mutex);
-	atomic_fetch_sub(&c->watching, 1);
+	atomic_fetch_sub(&c->draining, 1);
 	return idle ? 0 : RATION_ETIMEOUT;
 }

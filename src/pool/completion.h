@@ -27,7 +27,8 @@ struct ration__waiter {
 
 struct ration__completion {
 	_Atomic uint32_t held;       /* places taken */
-	_Atomic uint32_t watching;   /* threads that wait in enter, next or drain */
+	_Atomic uint32_t watching;   /* threads that wait in enter or next */
+	_Atomic uint32_t draining;   /* in drain */
 	_Atomic uint32_t performing; /* places of ration_perform */
 	_Atomic uint32_t calling;    /* workers inside callbacks */
 	_Atomic(const void *) fetcher; /* the thread that fetched last */

@@ -142,7 +142,21 @@ bool ration__lanes_waiting(struct ration__lanes *lanes, struct ration__pool_serv
 /* What a job in that lane waits for since mark_ns. */
 const char *ration__lane_reason(const struct ration__lane *lane, int64_t mark_ns);
 
-/* group.c, for lanes.c */
+/* lane.c, for its neighbours */
+/* The job's lane, found or made; NULL: out of memory. */
+struct ration__lane *ration__lane_of(struct ration__lanes *lanes, const struct ration__job *job);
+void ration__lane_make_ready(struct ration__lanes *lanes, struct ration__lane *lane);
+void ration__lane_unready(struct ration__lanes *lanes, struct ration__lane *lane);
+/* Out of whatever it waits in: IDLE. */
+void ration__lane_detach(struct ration__lanes *lanes, struct ration__lane *lane);
+void ration__lane_drop_group(struct ration__lanes *lanes, struct ration__lane *lane);
+/* No job of it is queued: it waits for nothing. */
+void ration__lane_quiet(struct ration__lanes *lanes, struct ration__lane *lane);
+/* It has no job at all: kept for a while. Never while a worker has it. And out again. */
+void ration__lane_set_aside(struct ration__lanes *lanes, struct ration__lane *lane);
+void ration__lane_reuse(struct ration__lanes *lanes, struct ration__lane *lane);
+
+/* group.c, for its neighbours */
 /* The group of what denied the lane, with one more reference; NULL: out of memory. */
 struct ration__group *ration__group_get(struct ration__lanes *lanes,
 	const struct ration__lane *lane, const struct ration__ask *denied);
@@ -155,6 +169,5 @@ void ration__group_unpark(
 void ration__group_release(struct ration__lanes *lanes, struct ration__group *group, uint32_t n);
 /* The rules changed: they are read again, and everybody asks again. */
 void ration__group_renew(struct ration__lanes *lanes, struct ration__pool_service *service);
-void ration__lane_make_ready(struct ration__lanes *lanes, struct ration__lane *lane);
 
 #endif

@@ -7,9 +7,11 @@ src_libcore_la_SOURCES += \
 	src/pool/group.c \
 	src/pool/inbox.c src/pool/inbox.h \
 	src/pool/job.c src/pool/job.h \
+	src/pool/lane.c \
 	src/pool/lanes.c src/pool/lanes.h \
 	src/pool/pool.c src/pool/pool.h \
 	src/pool/results.c \
 	src/pool/service.h \
 	src/pool/table.c src/pool/table.h \
+	src/pool/turns.c \
 	src/pool/worker.c src/pool/worker.h

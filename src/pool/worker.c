@@ -65,7 +65,7 @@ void ration__flight_free(struct ration__worker *worker, struct ration__flight *f
 
 /* ---- waiting ---- */
 
-static void read_clocks(struct ration__worker *worker)
+void ration__worker_read_clocks(struct ration__worker *worker)
 {
 	static const struct ration__clock real = {0};
 
@@ -129,7 +129,7 @@ static void poll_events(struct ration__worker *worker, bool again)
 	n = wait_events(worker, events, timeout_ns);
 	if (asleep)
 		ration__inbox_awake(inbox, worker->number);
-	read_clocks(worker);
+	ration__worker_read_clocks(worker);
 	for (int i = 0; i < n; i++) {
 		uint64_t count;
 
@@ -188,7 +188,7 @@ static void *worker_thread(void *arg)
 	struct ration__worker *worker = arg;
 
 	on_worker = true;
-	read_clocks(worker);
+	ration__worker_read_clocks(worker);
 	for (;;) {
 		bool again = true;
 

@@ -74,6 +74,7 @@ int ration__worker_init(struct ration__worker *worker, struct ration__pool *pool
 int ration__worker_start(struct ration__worker *worker);
 /* Waits for its thread, when it has one; the pool must be closing. A worker of zeros is fine. */
 void ration__worker_fini(struct ration__worker *worker);
+void ration__worker_read_clocks(struct ration__worker *worker);
 /* NULL: out of memory. */
 struct ration__flight *ration__flight_new(struct ration__worker *worker, struct ration__job *job);
 void ration__flight_free(struct ration__worker *worker, struct ration__flight *flight);

@@ -142,10 +142,10 @@ int ration__env_open(struct ration__env *env, const char *path, unsigned flags, 
 
 void ration__env_close(struct ration__env *env)
 {
+	env->map = NULL; /* first: a child forked now must not replace what is unmapped */
 	if (env->env)
 		mdb_env_close(env->env);
 	env->env = NULL;
-	env->map = NULL;
 }
 
 int ration__env_begin(struct ration__env *env, MDB_txn **txn)

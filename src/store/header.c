@@ -324,7 +324,7 @@ void ration__header_reboot(struct ration__store *store)
 	header->last_wipe_ns = 0;
 	header->last_now_ns = 0;
 	header->last_wall_ns = 0;
-	header->inherited = 0;
+	header->suspicion = 0;
 	header->suspect = 0;
 	header->time_namespace = ration__time_namespace();
 	for (unsigned i = 0; i < RATION__STORE_WORDS; i++)

@@ -242,7 +242,7 @@ static int renew(struct ration__store *store, int64_t wipe_ns, int64_t last_wipe
 	atomic_store_explicit(&header->wipe_ns, wipe_ns, memory_order_relaxed);
 	atomic_store_explicit(&header->epoch, epoch + 1, memory_order_release);
 	atomic_store_explicit(&header->last_wipe_ns, last_wipe_ns, memory_order_relaxed);
-	atomic_store_explicit(&header->inherited, 0, memory_order_relaxed);
+	atomic_store_explicit(&header->suspicion, 0, memory_order_relaxed);
 	store->hot_epoch = epoch + 1;
 	ration__hot_unlink(store, epoch);
 	return 0;
@@ -287,8 +287,8 @@ int ration__hot_prepare(struct ration__store *store, int64_t now, bool reboot)
 			atomic_store_explicit(&header->last_now_ns, now, memory_order_relaxed);
 	} else if (atomic_load_explicit(&header->suspect, memory_order_relaxed) == epoch) {
 		rc = wipe(store, now, "hot/ is damaged");
-	} else if (atomic_load_explicit(&header->inherited, memory_order_relaxed) >=
-		   RATION__INHERITED_MAX) {
+	} else if (atomic_load_explicit(&header->suspicion, memory_order_relaxed) >=
+		   RATION__SUSPICION_MAX) {
 		rc = wipe(store, now, "its members die inside transactions");
 	} else if (store->hot_epoch != epoch) {
 		ration__hot_close(store);

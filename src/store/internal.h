@@ -3,7 +3,7 @@
  *
  *     under the hot gate    hot, mtxn, txn, buried, sweep, notes, failed, reassert
  *     under ledger gate     ledger
- *     atomics               name, members_fd, forked, lost, stall
+ *     atomics               name, slot, generation, members_fd, forked, lost, joined, stall
  *     join_mutex            joining (taken before the gate, never inside)
  */
 #ifndef STORE_INTERNAL_H
@@ -21,7 +21,10 @@
 
 #define RATION__WIPE_INTERVAL_NS (60 * RATION__NS_PER_S)
 #define RATION__AHEAD_MAX_NS (10 * RATION__NS_PER_S)
-#define RATION__INHERITED_MAX 8 /* deaths inside without a commit: hot/ itself kills */
+/* A death inside a transaction adds, a commit takes one off: who is killed at random leaves many
+ * commits between, a page that kills whoever reads it does not. At the maximum hot/ is suspect. */
+#define RATION__SUSPICION_DEATH 32
+#define RATION__SUSPICION_MAX (8 * RATION__SUSPICION_DEATH)
 #define RATION__BURIED_MAX 64
 #define RATION__SLOT_NONE UINT16_MAX
 
@@ -66,9 +69,9 @@ struct ration__store {
 	int64_t looked_ns; /* when the path was last compared with the gate file */
 	int64_t wall_ns;   /* of the running transaction; 0: not read yet */
 	int64_t compacted_ns;
-	uint32_t until_info; /* commits until the free pages are looked at */
-	uint16_t slot;
-	uint32_t generation;
+	uint32_t until_info;   /* commits until the free pages are looked at */
+	_Atomic uint16_t slot; /* written under the gate; RATION__SLOT_NONE: not joined */
+	_Atomic uint32_t generation;
 
 	struct ration__clock clock;
 	struct ration__store_hooks hooks;

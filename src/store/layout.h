@@ -50,7 +50,7 @@ struct ration__header {
 	_Atomic int64_t wipe_ns;
 	_Atomic int64_t last_now_ns;
 	_Atomic uint64_t commits;
-	_Atomic uint32_t inherited; /* take-overs since the last commit */
+	_Atomic uint32_t suspicion; /* that hot/ kills its members, see internal.h */
 	uint32_t reserved0;
 
 	struct ration__gate ledger_gate;

@@ -48,8 +48,7 @@ void ration__ledger_fini(struct ration__store *store)
 {
 	struct ration__ledger *ledger = &store->ledger;
 
-	if (!store->forked || !store->fork_busy)
-		ration__env_close(&ledger->env);
+	ration__env_close(&ledger->env);
 	if (ledger->dir_fd >= 0)
 		close(ledger->dir_fd);
 	free(ledger->old);
@@ -74,6 +73,24 @@ static int open_env(struct ration__store *store)
 	return ration__env_error(rc);
 }
 
+/* Declared dead, as members.c has it: the name is not to be signed with any more. */
+static bool is_fenced(const struct ration__store *store)
+{
+	uint32_t name = store->name;
+	unsigned id = ration__gate_id(name);
+
+	return id >= RATION__SLOTS_MAX ||
+	       ration__gate_name(id, store->header->slots[id].generation) != name;
+}
+
+static int register_anew(struct ration__store *store)
+{
+	struct ration__txn *txn;
+	int rc = ration__store_begin(store, -1, &txn);
+
+	return rc ? rc : ration__store_commit(txn);
+}
+
 static int acquire(struct ration__store *store)
 {
 	struct ration__header *header = store->header;
@@ -90,7 +107,7 @@ static int acquire(struct ration__store *store)
 		return RATION_EFORK;
 	if (store->lost)
 		return RATION_ESTORE;
-	if (!store->joined && (rc = ration__members_join(store, -1, NULL)) != 0)
+	if ((!store->joined || is_fenced(store)) && (rc = register_anew(store)) != 0)
 		return rc;
 	if (!ration__gate_try(&header->ledger_gate, store->name) &&
 		(rc = ration__gate_wait(&header->ledger_gate, &self, -1, &inherited)) != 0)
@@ -213,6 +230,8 @@ int ration__ledger_update(struct ration__store *store, const void *key, size_t k
 	rc = ration__env_error(ration__env_begin(&ledger->env, &txn));
 	if (rc == 0) {
 		rc = update_inside(ledger, txn, &stored, fn, arg);
+		if (rc == 0 && !ration__gate_is(&store->header->ledger_gate, store->name))
+			rc = RATION_ESTORE; /* taken for dead meanwhile: another may be writing */
 		if (rc == 0)
 			rc = ration__env_error(ration__env_commit(&ledger->env, txn));
 		else

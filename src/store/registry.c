@@ -4,7 +4,8 @@
  *
  * In the child: the descriptor that carries the slot's lock is closed, or the child would keep its
  * dead parent alive; and the shared mappings, which MADV_DONTFORK left out, are replaced by private
- * ones, so that a stray access does not fault and a later munmap hits nothing else.
+ * ones, so that a stray access does not fault. LMDB's environments are never touched again: another
+ * thread may have been inside them. They stay reachable from here, with the store, for good.
  *
  * The list is the only global state of the library besides constants; its mutex is taken last.
  */
@@ -21,9 +22,6 @@ static int registry_rc;
 static void before_fork(void)
 {
 	pthread_mutex_lock(&registry_mutex);
-	for (struct ration__store *store = registry; store; store = store->next)
-		store->fork_busy = ration__gate_is(&store->header->gate, store->name) ||
-				   ration__gate_is(&store->header->ledger_gate, store->name);
 }
 
 static void after_fork_parent(void)

@@ -30,17 +30,13 @@ static void fini(struct ration__store *store)
 
 	ration__wake_close(store);
 	ration__ledger_fini(store);
-	/* forked while a thread was inside: what LMDB's memory looks like is anybody's guess */
-	if (!store->forked || !store->fork_busy)
-		ration__hot_close(store);
+	ration__hot_close(store);
 	ration__header_close(store);
-	if (!store->forked)
-		fds[2] = store->members_fd; /* the slot's lock goes here, last */
+	fds[2] = store->members_fd; /* the slot's lock goes here, last */
 	for (unsigned i = 0; i < 3; i++)
 		if (fds[i] >= 0)
 			close(fds[i]);
-	if (!store->forked)
-		pthread_mutex_destroy(&store->join_mutex);
+	pthread_mutex_destroy(&store->join_mutex);
 	free(store);
 }
 
@@ -129,10 +125,9 @@ not_up:
 
 void ration__store_close(struct ration__store *store)
 {
-	if (!store)
-		return;
-	if (!store->forked)
-		ration__members_leave(store);
+	if (!store || store->forked)
+		return; /* in a child: see registry.c */
+	ration__members_leave(store);
 	ration__registry_remove(store);
 	fini(store);
 }

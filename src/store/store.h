@@ -73,7 +73,8 @@ int ration__store_default_path(char *out, size_t size);
  * RATION_EBUSY: open in this process already. */
 int ration__store_open(const struct ration__store_options *options, struct ration__store **store,
 	ration_error **err);
-/* Gives the slot back (after bury). NULL is fine. In a forked child only frees memory. */
+/* Gives the slot back (after bury). NULL is fine. In a forked child it does nothing: what is left
+ * of the parent's store there is not safe to take apart. */
 void ration__store_close(struct ration__store *store);
 /* This is a child of the process that opened it: every call answers RATION_EFORK. */
 bool ration__store_forked(const struct ration__store *store);
@@ -164,7 +165,8 @@ size_t ration__store_rank(struct ration__store *store);
 
 /* ---- waking (outside transactions) ---- */
 
-/* Readable when somebody woke this member; owned by the store. */
+/* Readable when somebody woke this member; owned by the store. The number stays; after a fenced
+ * member registered anew it is another socket, which poll follows and epoll does not. */
 int ration__store_wake_fd(const struct ration__store *store);
 void ration__store_wake_drain(struct ration__store *store);
 /* Never blocks; a member that is gone is no error. */

@@ -42,8 +42,9 @@ int ration__store_acquire(struct ration__store *store, int64_t wait_ns)
 			&header->gate, name); /* another thread registered anew meanwhile */
 	if (inherited) {
 		/* LMDB needs no repair: pages that no meta names are free */
-		atomic_store_explicit(&header->inherited,
-			atomic_load_explicit(&header->inherited, memory_order_relaxed) + 1,
+		atomic_store_explicit(&header->suspicion,
+			atomic_load_explicit(&header->suspicion, memory_order_relaxed) +
+				RATION__SUSPICION_DEATH,
 			memory_order_relaxed);
 	}
 	return 0;
@@ -69,8 +70,8 @@ static bool is_usual(const struct ration__store *store, int64_t now)
 
 	return epoch == store->hot_epoch && epoch != 0 && !store->compact &&
 	       atomic_load_explicit(&header->suspect, memory_order_relaxed) != epoch &&
-	       atomic_load_explicit(&header->inherited, memory_order_relaxed) <
-		       RATION__INHERITED_MAX &&
+	       atomic_load_explicit(&header->suspicion, memory_order_relaxed) <
+		       RATION__SUSPICION_MAX &&
 	       atomic_load_explicit(&header->last_now_ns, memory_order_relaxed) <=
 		       now + RATION__AHEAD_MAX_NS;
 }
@@ -117,6 +118,7 @@ static void drop(struct ration__store *store)
 int ration__txn_end(struct ration__store *store)
 {
 	struct ration__header *header = store->header;
+	uint32_t suspicion;
 	MDB_txn *mtxn;
 	int rc;
 
@@ -150,8 +152,9 @@ int ration__txn_end(struct ration__store *store)
 	atomic_store_explicit(&header->commits,
 		atomic_load_explicit(&header->commits, memory_order_relaxed) + 1,
 		memory_order_relaxed);
-	if (atomic_load_explicit(&header->inherited, memory_order_relaxed))
-		atomic_store_explicit(&header->inherited, 0, memory_order_relaxed);
+	suspicion = atomic_load_explicit(&header->suspicion, memory_order_relaxed);
+	if (suspicion)
+		atomic_store_explicit(&header->suspicion, suspicion - 1, memory_order_relaxed);
 	return 0;
 }
 
@@ -266,6 +269,8 @@ int ration__store_commit(struct ration__txn *txn)
 	struct ration__store *store = txn->store;
 	int rc;
 
+	if (store->forked)
+		return RATION_EFORK;
 	if (!still_owner(store)) {
 		ration__txn_damage(store);
 		drop(store);
@@ -282,6 +287,8 @@ void ration__store_abort(struct ration__txn *txn)
 {
 	struct ration__store *store = txn->store;
 
+	if (store->forked)
+		return;
 	if (!still_owner(store)) {
 		ration__txn_damage(store);
 		drop(store);

@@ -9,6 +9,7 @@
 #include "store/internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -43,31 +44,38 @@ int ration__wake_open(struct ration__store *store, ration_error **err)
 	return 0;
 }
 
-/* Holding the registrar's byte and the slot's lock. Failing costs punctuality only. */
-void ration__wake_join(struct ration__store *store, unsigned registrar)
+static bool bind_as_slot(struct ration__store *store, int fd, unsigned registrar)
 {
 	struct sockaddr_un at;
 	char from[24], to[24];
-	socklen_t size;
+	socklen_t size = address(store, &at, "r", registrar);
+
+	snprintf(from, sizeof(from), "r%u", registrar);
+	snprintf(to, sizeof(to), "%u", store->slot);
+	unlinkat(store->wake_dir_fd, from, 0);
+	if (bind(fd, (struct sockaddr *)&at, size) != 0)
+		return false;
+	if (store->shared && (fchownat(store->wake_dir_fd, from, (uid_t)-1, store->gid, 0) != 0 ||
+				     fchmodat(store->wake_dir_fd, from, 0660, 0) != 0))
+		return false;
+	return renameat(store->wake_dir_fd, from, store->wake_dir_fd, to) == 0;
+}
+
+/* Holding the registrar's byte and the slot's lock. Failing costs punctuality only. */
+void ration__wake_join(struct ration__store *store, unsigned registrar)
+{
+	int fd = store->wake_fd;
 	bool done;
 
-	snprintf(to, sizeof(to), "%u", store->slot);
-	if (!store->wake_bound) {
-		snprintf(from, sizeof(from), "r%u", registrar);
-		unlinkat(store->wake_dir_fd, from, 0);
-		size = address(store, &at, "r", registrar);
-		done = bind(store->wake_fd, (struct sockaddr *)&at, size) == 0;
-		if (done && store->shared)
-			done = fchownat(store->wake_dir_fd, from, (uid_t)-1, store->gid, 0) == 0 &&
-			       fchmodat(store->wake_dir_fd, from, 0660, 0) == 0;
-		done = done && renameat(store->wake_dir_fd, from, store->wake_dir_fd, to) == 0;
-		store->wake_bound = done;
-	} else {
-		/* Registered anew: the old name may be another's by now. A socket binds once, so it
-		 * is called by its old name no more; a link of the same inode would have to be kept
-		 * for a case that only a closed descriptor makes. */
-		done = false;
-	}
+	/* registered anew: a socket binds once, so another takes over its number */
+	if (store->wake_bound)
+		fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	done = fd >= 0 && bind_as_slot(store, fd, registrar);
+	if (done && fd != store->wake_fd)
+		done = dup3(fd, store->wake_fd, O_CLOEXEC) >= 0;
+	if (fd >= 0 && fd != store->wake_fd)
+		close(fd);
+	store->wake_bound = store->wake_bound || done;
 	if (!done && store->hooks.log)
 		store->hooks.log(store->hooks.arg, RATION_LOG_WARNING,
 			"store: cannot be woken by other members; waits end by timer");
@@ -102,7 +110,7 @@ void ration__wake_close(struct ration__store *store)
 {
 	char name[24];
 
-	if (store->wake_bound && !store->forked) {
+	if (store->wake_bound) {
 		snprintf(name, sizeof(name), "%u", store->slot);
 		unlinkat(store->wake_dir_fd, name, 0);
 	}

@@ -1,7 +1,7 @@
 /*
- * The yardstick: an ungoverned libcurl loop as people write it. curl_multi_socket_action on epoll as
- * in curl's own examples, easy handles reused with curl_easy_reset, connect and total timeouts set.
- * It is not made slow on purpose and not made fast with what is particular to this project.
+ * The yardstick: an ungoverned libcurl loop as people write it. curl_multi_socket_action on epoll
+ * as in curl's own examples, easy handles reused with curl_easy_reset, connect and total timeouts
+ * set. It is not made slow on purpose and not made fast with what is particular to this project.
  *
  * Usage: bare_loop URL REQUESTS CONNECTIONS; prints requests per second.
  */

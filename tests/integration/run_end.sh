@@ -10,6 +10,8 @@ done >"$folder/jobs"
 
 # background WHAT-ENV... ARGUMENT...: starts it with default signals; sets pid
 background() {
+	: >"$folder/out" # the child opens them later
+	: >"$folder/err"
 	env --default-signal=INT,TERM,HUP "$ration" run "$@" >"$folder/out" 2>"$folder/err" &
 	pid=$!
 	pids="$pids $pid"
@@ -37,13 +39,17 @@ is "closed standard output" 74 $?
 run 0 "a device" run -q -o /dev/null "$folder/jobs"
 
 # ---- a reader that goes away ----
+rm -rf "$RATION_STORE"
+sed 's/$/\&delay=200/' "$folder/jobs" >"$folder/slow"
 {
-	timeout 60 "$ration" run --rate 100/s --burst 1 "$folder/jobs" 2>"$folder/err"
+	timeout 60 "$ration" run --rate 100/s --burst 1 "$folder/slow" 2>"$folder/err"
 	echo $? >"$folder/code"
 } | head -n 3 >"$folder/out"
 is "head gets its lines" 3 "$(lines "$folder/out")"
 is "head: exit code" 0 "$(cat "$folder/code")"
 is "head: quiet" 0 "$(grep -c -v ': rate 100/s' "$folder/err")"
+is "head: what was sent is waited for" 0 "$(jq -s 'map(select(.aborted))|length' "$log")"
+is "head: no more is taken" less "$([ "$(sent)" -lt 700 ] && echo less)"
 
 # ---- signals ----
 for name in INT TERM HUP; do
@@ -82,6 +88,7 @@ err "what did not end" '*8 jobs from line 2 on did not end*tail -n +2 *'
 
 # nohup: what was ignored stays so
 rm -rf "$RATION_STORE"
+: >"$folder/out"
 (
 	trap '' HUP
 	exec "$ration" run -q --rate 100/s --burst 1 "$folder/rest" >"$folder/out" 2>"$folder/err"
@@ -104,8 +111,8 @@ ended "FIFO without writer" 130
 # ---- what is waited for, and until when ----
 rm -rf "$RATION_STORE"
 background --quota 5/1h "$folder/jobs"
-until_true "progress" grep -q 'waits for quota' "$folder/err"
-err "until when" '*waits for quota*in*min*'
+until_true "progress" grep -q 'waiting: quota' "$folder/err"
+err "until when" '*waiting: quota*in*min*'
 kill -INT $pid
 sleep 0.2
 kill -INT $pid

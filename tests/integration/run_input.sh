@@ -10,7 +10,7 @@ start_server
 	echo 'http://'
 	echo 'http://user:secret@127.0.0.1/'
 	echo 'no url at all'
-	echo "{\"id\":\"6\",\"url\":\"$url/echo\",\"headers\":{\"X-A\":\"b\\r\\nX-C: d\"}}"
+	printf '{"id":"6","url":"%s/echo","headers":{"X-A":"b\\r\\nX-C: d"}}\n' "$url"
 	echo "{\"id\":\"7\",\"url\":\"$url/echo\",\"deadline\":\"soon\"}"
 	printf '%s/echo\0x\n' "$url"
 	printf '{"url":"%s/echo","id":"\377"}\n' "$url"
@@ -67,6 +67,7 @@ held() {
 # A sanitizer keeps freed memory on purpose
 export ASAN_OPTIONS="${ASAN_OPTIONS:-}:quarantine_size_mb=1:malloc_context_size=0"
 mkfifo "$folder/fifo"
+: >"$folder/out"
 "$ration" run "$folder/fifo" >"$folder/out" 2>"$folder/err" &
 pid=$!
 pids="$pids $pid"

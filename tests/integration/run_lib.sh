@@ -39,6 +39,7 @@ is() {
 # start_server OPTION...: sets url, log
 start_server() {
 	log=$folder/log
+	: >"$folder/server.out"
 	"$server" --port 0 --log "$log" "$@" >"$folder/server.out" 2>"$folder/server.err" &
 	pids="$pids $!"
 	until_true "the server starts" grep -q '^listening on ' "$folder/server.out"

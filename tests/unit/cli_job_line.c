@@ -314,7 +314,7 @@ Test(job_line, bad_job_keeps_its_id)
 
 Test(job_line, nul_in_a_url_is_refused)
 {
-	struct made made = make_bytes("http://h/\0x", 11);
+	struct made made = make_bytes("http://h:1/\0x", 13);
 
 	cr_expect_eq(made.code, RATION_EURL);
 	drop(&made);

@@ -1,4 +1,7 @@
 /* The guard's decisions, with a real store and a fake clock. */
+#include <signal.h>
+#include <sys/prctl.h>
+#include <sys/wait.h>
 #include "guard_fixture.h"
 
 static struct fixture f;
@@ -385,6 +388,33 @@ Test(guard, a_place_that_is_done_is_had_at_once)
 	ration__keyset_unref(keys);
 }
 
+Test(guard, one_lane_that_leaves_does_not_take_the_others_turn)
+{
+	struct ration__pair a = {"tenant", "a"}, b = {"tenant", "b"};
+	struct ration__grant held = {0}, grant = {0};
+	struct ration__keyset *one, *two;
+	char *json = NULL;
+
+	f.rules.concurrency.max = 1;
+	define(&f);
+	one = keyset_of(&f, &a, 1);
+	two = keyset_of(&f, &b, 1);
+	cr_assert_eq(ask(&f, one, &held, true).decision, RATION__ADMITTED);
+	cr_assert_eq(ask(&f, one, &grant, true).decision, RATION__DENIED);
+	cr_assert_eq(ask(&f, two, &grant, true).decision, RATION__DENIED);
+	ration__guard_leave(one);
+	cr_assert_eq(ration__engine_inspect(f.engine, "", &json, NULL), 0);
+	cr_assert(strstr(json, "\"waiting\":true"), "%s", json);
+	free(json);
+	ration__guard_leave(two);
+	cr_assert_eq(ration__engine_inspect(f.engine, "", &json, NULL), 0);
+	cr_assert_not(strstr(json, "\"waiting\":true"), "%s", json);
+	free(json);
+	settle(&f, &held, RATION__SUCCESS);
+	ration__keyset_unref(one);
+	ration__keyset_unref(two);
+}
+
 Test(guard, unused_gives_the_tokens_back)
 {
 	struct ration__grant grant = {0};
@@ -434,6 +464,167 @@ Test(guard, a_batch_over_many_keys_says_later_and_loses_nothing)
 		settle(&f, &grants[i], RATION__SUCCESS);
 		ration__keyset_unref(keys[i]);
 	}
+}
+
+Test(guard, a_forked_child_is_told_to_open_it_again)
+{
+	struct ration__keyset *keys;
+	int status;
+	pid_t pid;
+
+	add_rate(&f, "calls", 1, 1);
+	define(&f);
+	keys = keyset_of(&f, NULL, 0);
+	pid = fork();
+	if (pid == 0) {
+		struct ration__grant grant = {0};
+		struct ration__ask one = {.keyset = keys, .grant = &grant};
+		struct ration__batch batch = {.asks = &one, .ask_count = 1};
+
+		_exit(ration__guard_transact(f.engine, &batch, -1) == RATION_EFORK ? 0 : 1);
+	}
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_assert_eq(status, 0);
+	ration__keyset_unref(keys);
+}
+
+/* ---- a peer that is stopped inside ---- */
+
+/* Another member that took the gate and holds it until it is killed. */
+static pid_t stuck_peer(void)
+{
+	struct ration__store_options options = {
+		.path = f.path, .clock = {.fn = fake_now, .arg = &f.clock}};
+	struct ration__store *store;
+	struct ration__txn *txn;
+	int ready[2];
+	char byte;
+	pid_t pid;
+
+	cr_assert_eq(pipe(ready), 0);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (ration__store_open(&options, &store, NULL) < 0 ||
+			ration__store_begin(store, -1, &txn) < 0 || write(ready[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	cr_assert_eq(read(ready[0], &byte, 1), 1, "the peer holds the gate");
+	close(ready[0]);
+	return pid;
+}
+
+Test(guard, a_share_of_the_limits_while_the_store_cannot_answer)
+{
+	struct ration__grant grants[11] = {{0}};
+	struct ration__keyset *keys;
+	double left;
+	int admitted = 0;
+	pid_t peer;
+
+	add_rate(&f, "calls", 0.001, 9);
+	f.rules.concurrency.max = 20;
+	define(&f);
+	keys = keyset_of(&f, NULL, 0);
+	cr_assert_eq(ask(&f, keys, &grants[10], false).decision, RATION__ADMITTED);
+	cr_assert_eq(grants[10].mode, RATION__EXACT);
+	peer = stuck_peer();
+	while (admitted < 10 &&
+		ask(&f, keys, &grants[admitted], false).decision == RATION__ADMITTED) {
+		cr_assert_eq(grants[admitted].mode, RATION__LOCAL);
+		admitted++;
+	}
+	cr_assert_eq(admitted, 5, "rank 0 of two members: nine and a half, rounded by rank");
+	cr_assert(strstr(f.log, "cannot answer"), "%s", f.log);
+	settle(&f, &grants[0], RATION__SUCCESS);
+	settle(&f, &grants[10], RATION__IGNORED);
+	cr_assert(grants[10].seq, "what the store knows of is kept until it answers");
+	kill(peer, SIGKILL);
+	waitpid(peer, NULL, 0);
+	settle(&f, &grants[10], RATION__IGNORED);
+	cr_assert_not(grants[10].seq);
+	cr_assert_eq(ration__guard_remaining(keys, "calls", &left), 0);
+	cr_assert_float_eq(left, 9 - 1 - 5, 1e-6, "charged afterwards");
+	cr_assert_eq(ration__guard_remaining(keys, "concurrency", &left), 0);
+	cr_assert_float_eq(left, 20 - 4, 1e-6);
+	for (int i = 1; i < 5; i++)
+		settle(&f, &grants[i], RATION__SUCCESS);
+	cr_assert_eq(ration__guard_remaining(keys, "concurrency", &left), 0);
+	cr_assert_float_eq(left, 20, 1e-6);
+	ration__keyset_unref(keys);
+}
+
+Test(guard, closed_and_open_while_the_store_cannot_answer)
+{
+	struct ration__grant grant = {0};
+	struct ration__keyset *closed, *open;
+	struct ration__guard *first;
+	struct ration__ask no;
+	pid_t peer;
+
+	add_quota(&f, "daily", 10, 3600 * S);
+	f.rules.on_failure = RATION__ON_FAILURE_CLOSED;
+	define(&f);
+	closed = keyset_of(&f, NULL, 0);
+	first = f.guard;
+	strcpy(f.rules.service, "other");
+	f.rules.on_failure = RATION__ON_FAILURE_OPEN;
+	define(&f);
+	open = keyset_of(&f, NULL, 0);
+	peer = stuck_peer();
+	no = ask(&f, closed, &grant, false);
+	cr_assert_eq(no.decision, RATION__DENIED);
+	cr_assert_eq(no.denial, RATION_DENIED_STORE);
+	cr_assert_eq(ask(&f, open, &grant, false).decision, RATION__ADMITTED);
+	cr_assert_str_eq(ration__mode_name(grant.mode), "open");
+	settle(&f, &grant, RATION__SUCCESS);
+	kill(peer, SIGKILL);
+	waitpid(peer, NULL, 0);
+	ration__keyset_unref(closed);
+	ration__keyset_unref(open);
+	ration__guard_close(first);
+}
+
+Test(guard, a_killed_holders_places_come_back)
+{
+	struct ration__grant grant = {0};
+	struct ration__keyset *keys;
+	int ready[2];
+	char byte;
+	pid_t pid;
+
+	f.rules.concurrency.max = 3;
+	define(&f);
+	cr_assert_eq(pipe(ready), 0);
+	pid = fork();
+	if (pid == 0) {
+		struct ration__grant held[3] = {{0}};
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		bool all = open_engine(&f, NULL) == 0; /* a child opens it again */
+
+		all = all && ration__guard_open(f.engine, &f.rules, &f.guard, NULL) == 0;
+		keys = all ? keyset_of(&f, NULL, 0) : NULL;
+		for (int i = 0; i < 3 && all; i++)
+			all = ask(&f, keys, &held[i], false).decision == RATION__ADMITTED;
+		if (!all || write(ready[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	cr_assert_eq(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	keys = keyset_of(&f, NULL, 0);
+	cr_assert_eq(ask(&f, keys, &grant, true).decision, RATION__DENIED);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+	pass(&f, 200 * MS);
+	cr_assert_eq(ask(&f, keys, &grant, true).decision, RATION__ADMITTED);
+	settle(&f, &grant, RATION__SUCCESS);
+	ration__keyset_unref(keys);
 }
 
 /* ---- definitions ---- */

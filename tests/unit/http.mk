@@ -32,9 +32,3 @@ TESTS += tests/unit/test_http_faults
 tests_unit_test_http_faults_SOURCES = tests/unit/http_faults.c $(http_upstream)
 tests_unit_test_http_faults_CFLAGS = $(suite_cflags)
 tests_unit_test_http_faults_LDADD = $(suite_ldadd)
-
-EXTRA_PROGRAMS += tests/bench/bare_loop tests/bench/multi_loop
-tests_bench_bare_loop_SOURCES = tests/bench/bare_loop.c
-tests_bench_bare_loop_LDADD = $(curl_LIBS)
-tests_bench_multi_loop_SOURCES = tests/bench/multi_loop.c
-tests_bench_multi_loop_LDADD = src/libcore.la

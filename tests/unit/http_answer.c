@@ -54,14 +54,18 @@ Test(answer, dates_in_three_forms)
 		{"Sun, 6 Nov 1994 08:49:37 GMT", -1},
 		{"Sun, 00 Nov 1994 08:49:37 GMT", -1},
 		{"Sun, 06 nov 1994 08:49:37 GMT", -1},
-		{"Sun, 06 Nov", -1}, {"Sun", -1}, {"", -1}, {"1994-11-06T08:49:37Z", -1},
+		{"Sun, 06 Nov", -1},
+		{"Sun", -1},
+		{"", -1},
+		{"1994-11-06T08:49:37Z", -1},
 	};
 
 	for (size_t i = 0; i < RATION__COUNT(rows); i++) {
 		int64_t seconds = -1;
 
 		ration__http_date(rows[i].text, &seconds);
-		cr_expect_eq(seconds, rows[i].seconds, "%s: %lld", rows[i].text, (long long)seconds);
+		cr_expect_eq(
+			seconds, rows[i].seconds, "%s: %lld", rows[i].text, (long long)seconds);
 	}
 }
 
@@ -92,10 +96,10 @@ Test(answer, X5_curl_codes_before_and_after_the_send)
 		enum ration__end before, after;
 		int code_before, code_after;
 	} rows[] = {
-		{CURLE_COULDNT_RESOLVE_HOST, RATION__END_NOT_SENT, RATION__END_AMBIGUOUS, RATION_EDNS,
-			RATION_ERESET},
-		{CURLE_COULDNT_CONNECT, RATION__END_NOT_SENT, RATION__END_AMBIGUOUS, RATION_ECONNECT,
-			RATION_ERESET},
+		{CURLE_COULDNT_RESOLVE_HOST, RATION__END_NOT_SENT, RATION__END_AMBIGUOUS,
+			RATION_EDNS, RATION_ERESET},
+		{CURLE_COULDNT_CONNECT, RATION__END_NOT_SENT, RATION__END_AMBIGUOUS,
+			RATION_ECONNECT, RATION_ERESET},
 		{CURLE_GOT_NOTHING, RATION__END_NOT_SENT, RATION__END_AMBIGUOUS, RATION_ERESET,
 			RATION_ERESET},
 		{CURLE_RECV_ERROR, RATION__END_NOT_SENT, RATION__END_AMBIGUOUS, RATION_ERESET,
@@ -134,16 +138,22 @@ Test(json, valid_text_loses_its_blanks_and_nothing_else)
 		{" { \"a\" : [ 1 , -0.50e+10 , true ] ,\n\"b c\" : { } }\r\n",
 			"{\"a\":[1,-0.50e+10,true],\"b c\":{}}"},
 		{"123456789012345678901234567890", "123456789012345678901234567890"},
-		{"\"\\u00e4 \\n \xc3\xa4 \xf0\x9f\x98\x80\"", "\"\\u00e4 \\n \xc3\xa4 \xf0\x9f\x98\x80\""},
-		{"null", "null"}, {"[]", "[]"}, {"[[[]],{\"x\":null}]", "[[[]],{\"x\":null}]"},
-		{"{\"a\":1,\"a\":2}", "{\"a\":1,\"a\":2}"}, {"0", "0"}, {"-0", "-0"},
+		{"\"\\u00e4 \\n \xc3\xa4 \xf0\x9f\x98\x80\"",
+			"\"\\u00e4 \\n \xc3\xa4 \xf0\x9f\x98\x80\""},
+		{"null", "null"},
+		{"[]", "[]"},
+		{"[[[]],{\"x\":null}]", "[[[]],{\"x\":null}]"},
+		{"{\"a\":1,\"a\":2}", "{\"a\":1,\"a\":2}"},
+		{"0", "0"},
+		{"-0", "-0"},
 	};
 
 	for (size_t i = 0; i < RATION__COUNT(rows); i++) {
 		struct ration__buffer out;
 
 		ration__buffer_init(&out, 0);
-		cr_expect(ration__json_compact(&out, rows[i].in, strlen(rows[i].in)), "%s", rows[i].in);
+		cr_expect(ration__json_compact(&out, rows[i].in, strlen(rows[i].in)), "%s",
+			rows[i].in);
 		cr_expect_str_eq(out.data, rows[i].out);
 		ration__buffer_fini(&out);
 	}
@@ -152,10 +162,10 @@ Test(json, valid_text_loses_its_blanks_and_nothing_else)
 Test(json, everything_else_is_refused)
 {
 	static const char *const rows[] = {"", " ", "{", "}", "[1,]", "[,1]", "[1 2]", "{\"a\"}",
-		"{\"a\":}", "{\"a\":1,}", "{a:1}", "{1:1}", "01", "1.", ".5", "+1", "1e", "--1", "tru",
-		"truex", "nan", "'a'", "\"a", "\"\\x\"", "\"\\u12g4\"", "\"\\u12", "\"\t\"", "\"\xff\"",
-		"\"\xc0\x80\"", "\"\xed\xa0\x80\"", "\"\xf4\x90\x80\x80\"", "[1]]", "1 2", "[}", "{]",
-		"{\"a\":1]", "[\"a\":1]", "\xef\xbb\xbf{}", "{\"a\":1}x"};
+		"{\"a\":}", "{\"a\":1,}", "{a:1}", "{1:1}", "01", "1.", ".5", "+1", "1e", "--1",
+		"tru", "truex", "nan", "'a'", "\"a", "\"\\x\"", "\"\\u12g4\"", "\"\\u12", "\"\t\"",
+		"\"\xff\"", "\"\xc0\x80\"", "\"\xed\xa0\x80\"", "\"\xf4\x90\x80\x80\"", "[1]]",
+		"1 2", "[}", "{]", "{\"a\":1]", "[\"a\":1]", "\xef\xbb\xbf{}", "{\"a\":1}x"};
 	struct ration__buffer out;
 
 	ration__buffer_init(&out, 0);

@@ -154,11 +154,12 @@ Test(faults, garbage_is_no_http)
 
 static bool endless(const struct server_request *r)
 {
-	bool on = server_say(r->fd, strstr(r->head, "/refused") ? "HTTP/1.1 503 No\r\n\r\n" :
-								  "HTTP/1.1 200 OK\r\n\r\n");
+	bool on = server_say(r->fd, strstr(r->head, "/refused") ? "HTTP/1.1 503 No\r\n\r\n"
+								: "HTTP/1.1 200 OK\r\n\r\n");
 
 	while (on)
-		on = server_say(r->fd, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde\n");
+		on = server_say(
+			r->fd, "0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcde\n");
 	return false;
 }
 
@@ -213,9 +214,10 @@ static bool endless_headers(const struct server_request *r)
 	bool on = server_say(r->fd, strstr(r->head, "/interim") ? "" : "HTTP/1.1 200 OK\r\n");
 
 	while (on)
-		on = server_say(r->fd, strstr(r->head, "/interim") ? "HTTP/1.1 102 Wait\r\nX-A: b\r\n\r\n" :
-			       strstr(r->head, "/line") ? "X-0123456789abcdef0123456789abcdef" :
-							  "X-A: 0123456789abcdef0123456789abcdef\r\n");
+		on = server_say(r->fd,
+			strstr(r->head, "/interim") ? "HTTP/1.1 102 Wait\r\nX-A: b\r\n\r\n"
+			: strstr(r->head, "/line")  ? "X-0123456789abcdef0123456789abcdef"
+						    : "X-A: 0123456789abcdef0123456789abcdef\r\n");
 	return false;
 }
 
@@ -373,7 +375,7 @@ Test(faults, E3_read_timeout_after_an_upload)
 	ration_request *request = ration_request_new("s", "PUT", "/");
 
 	loop_init(&l, stall);
-	l.service.timeouts.write_ns = 55 * RATION__NS_PER_S;
+	l.service.timeouts.connect_ns = l.service.timeouts.write_ns = 55 * RATION__NS_PER_S;
 	l.service.timeouts.read_ns = 10 * RATION__NS_PER_S;
 	cr_assert_eq(ration_request_set_body(request, body, size, NULL), 0);
 	free(body);

@@ -12,8 +12,9 @@ TestSuite(multi, .fini = check_leaks, .timeout = 60);
 
 static bool answer_hello(const struct server_request *r)
 {
-	return server_say(r->fd, "HTTP/1.1 200 Fine\r\nContent-Type: text/plain\r\nX-Two: a\r\n"
-				 "X-Folded: one\r\n  two\r\nX-Empty:\r\nContent-Length: 5\r\n\r\nhello");
+	return server_say(r->fd,
+		"HTTP/1.1 200 Fine\r\nContent-Type: text/plain\r\nX-Two: a\r\n"
+		"X-Folded: one\r\n  two\r\nX-Empty:\r\nContent-Length: 5\r\n\r\nhello");
 }
 
 static const char *header(const struct ration__attempt *a, const char *name)
@@ -69,7 +70,8 @@ Test(multi, R1_calls_in_a_row_use_one_connection)
 	loop_fini(&l);
 }
 
-/* The connection limit of libcurl counts connections in use: a burst above it must not reconnect. */
+/* The connection limit of libcurl counts connections in use: a burst above it must not reconnect.
+ */
 Test(multi, more_transfers_than_idle_connections_still_reuse)
 {
 	struct loop l;
@@ -138,7 +140,8 @@ static bool echo(const struct server_request *r)
 
 	if (strncmp(r->head, "HEAD", 4) == 0)
 		return server_say(r->fd, "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n");
-	snprintf(body, sizeof(body), "%.*s %zu", (int)strcspn(r->head, " "), r->head, r->body_length);
+	snprintf(body, sizeof(body), "%.*s %zu", (int)strcspn(r->head, " "), r->head,
+		r->body_length);
 	if (r->body_length)
 		r->server->flag = (unsigned char)r->body[r->body_length - 1];
 	return server_ok(r, body);
@@ -152,12 +155,13 @@ Test(multi, R25_methods_in_any_order)
 		size_t body; /* SIZE_MAX: none */
 		const char *answer;
 	} rows[] = {{"GET", SIZE_MAX, "GET 0"}, {"POST", 5, "POST 5"}, {"GET", SIZE_MAX, "GET 0"},
-		{"HEAD", SIZE_MAX, ""}, {"DELETE", SIZE_MAX, "DELETE 0"}, {"PUT", 200000, "PUT 200000"},
-		{"HEAD", SIZE_MAX, ""}, {"GET", SIZE_MAX, "GET 0"}, {"POST", SIZE_MAX, "POST 0"},
-		{"PATCH", 0, "PATCH 0"}, {"OPTIONS", SIZE_MAX, "OPTIONS 0"}, {"PURGE", 3, "PURGE 3"},
-		{"GET", SIZE_MAX, "GET 0"}, {"DELETE", 70000, "DELETE 70000"}, {"GET", 2, "GET 2"},
-		{"GET", SIZE_MAX, "GET 0"}};
-	static char bytes[200000];
+		{"HEAD", SIZE_MAX, ""}, {"DELETE", SIZE_MAX, "DELETE 0"},
+		{"PUT", 200000, "PUT 200000"}, {"HEAD", SIZE_MAX, ""}, {"GET", SIZE_MAX, "GET 0"},
+		{"POST", SIZE_MAX, "POST 0"}, {"PATCH", 0, "PATCH 0"},
+		{"OPTIONS", SIZE_MAX, "OPTIONS 0"}, {"PURGE", 3, "PURGE 3"},
+		{"GET", SIZE_MAX, "GET 0"}, {"DELETE", 70000, "DELETE 70000"},
+		{"PUT", 1200000, "PUT 1200000"}, {"GET", 2, "GET 2"}, {"GET", SIZE_MAX, "GET 0"}};
+	static char bytes[1200000]; /* from 1 MB on libcurl would expect a "100 Continue" */
 	struct loop l;
 	struct ration__attempt a;
 
@@ -176,8 +180,9 @@ Test(multi, R25_methods_in_any_order)
 		cr_expect_null(strcasestr(l.server.last_head, "\r\ncontent-type:"));
 		bool length = strcasestr(l.server.last_head, "\r\ncontent-length:") != NULL;
 
-		cr_expect_eq(length, rows[i].body != SIZE_MAX || strcmp(rows[i].method, "POST") == 0,
-			"%s", l.server.last_head);
+		cr_expect_eq(length,
+			rows[i].body != SIZE_MAX || strcmp(rows[i].method, "POST") == 0, "%s",
+			l.server.last_head);
 	}
 	cr_expect_eq(l.server.connections, 1);
 	loop_fini(&l);
@@ -189,8 +194,10 @@ static bool answer_status(const struct server_request *r)
 	int status = atoi(strchr(r->head, '/') + 1);
 
 	snprintf(text, sizeof(text),
-		"HTTP/1.1 %d Some\r\nRetry-After: 5\r\nLocation: /elsewhere\r\nContent-Length: 2\r\n"
-		"\r\nno", status);
+		"HTTP/1.1 %d Some\r\nRetry-After: 5\r\nLocation: /elsewhere\r\nContent-Length: "
+		"2\r\n"
+		"\r\nno",
+		status);
 	return server_say(r->fd, text);
 }
 
@@ -221,9 +228,10 @@ Test(multi, statuses_are_answers_and_redirects_are_not_followed)
 
 static bool interim_and_trailers(const struct server_request *r)
 {
-	return server_say(r->fd, "HTTP/1.1 103 Early\r\nX-Early: 1\r\n\r\nHTTP/1.1 200 OK\r\nX-Real: 1\r\n"
-				 "Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n"
-				 "Retry-After: 9\r\nX-Trailer: 1\r\n\r\n");
+	return server_say(r->fd,
+		"HTTP/1.1 103 Early\r\nX-Early: 1\r\n\r\nHTTP/1.1 200 OK\r\nX-Real: 1\r\n"
+		"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n"
+		"Retry-After: 9\r\nX-Trailer: 1\r\n\r\n");
 }
 
 Test(multi, interim_answers_and_trailers_are_not_headers)
@@ -274,23 +282,32 @@ Test(multi, closed_idle_connection_does_not_spin)
 	loop_fini(&l);
 }
 
-/* The point of keeping descriptors registered: no system call on epoll per request. */
-Test(multi, descriptor_of_an_idle_connection_stays_registered)
+/* Descriptors that epoll knows of. */
+static int watched(const struct loop *l)
 {
-	struct loop l;
-	struct ration__attempt a;
-	char path[64], text[4096];
+	char path[64], text[8192];
+	int count = 0;
 
-	loop_init(&l, answer_hello);
-	loop_get(&l, "/", &a);
-	ration__attempt_fini(&a);
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", l.epoll);
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", l->epoll);
 	FILE *info = fopen(path, "r");
 	size_t n = fread(text, 1, sizeof(text) - 1, info);
 
 	fclose(info);
 	text[n] = '\0';
-	cr_expect_not_null(strstr(text, "tfd:"), "%s", text);
+	for (const char *at = text; (at = strstr(at, "tfd:")) != NULL; at++)
+		count++;
+	return count;
+}
+
+/* The point of keeping descriptors registered: no system call on epoll per request. */
+Test(multi, descriptor_of_an_idle_connection_stays_registered)
+{
+	struct loop l;
+	struct ration__attempt a;
+	loop_init(&l, answer_hello);
+	loop_get(&l, "/", &a);
+	ration__attempt_fini(&a);
+	cr_expect_eq(watched(&l), 1);
 	loop_fini(&l);
 }
 
@@ -337,6 +354,87 @@ Test(multi, free_with_transfers_in_flight)
 	l.server.flag = 1;
 	loop_fini(&l);
 	free(call);
+}
+
+/* libcurl would start a thread with a pair of sockets for each; the rest wait for the first. */
+Test(multi, one_lookup_of_a_name_at_a_time)
+{
+	struct loop l;
+	struct ration__transfer *transfers[20];
+
+	loop_init(&l, answer_hello);
+	l.service.base = "http://upstream.invalid";
+	struct ration__call *call = loop_pack(&l, ration_request_new("s", "GET", "/"));
+
+	for (int i = 0; i < 20; i++)
+		transfers[i] = loop_start(&l, call, &l);
+	ration__multi_tick(l.multi, loop_now(&l));
+	cr_expect_eq(watched(&l), 1);
+	/* When the one that went ahead is gone, the next goes: not none, and not all. */
+	ration__multi_cancel(l.multi, transfers[1]);
+	ration__multi_cancel(l.multi, transfers[0]);
+	int most = 0;
+
+	for (int i = 0; i < 5; i++) {
+		ration__multi_tick(l.multi, loop_now(&l));
+		most = watched(&l) > most ? watched(&l) : most;
+	}
+	cr_expect_eq(most, 1);
+	for (int i = 2; i < 20; i++)
+		ration__multi_cancel(l.multi, transfers[i]);
+	cr_expect_eq(watched(&l), 0);
+	free(call);
+	loop_fini(&l);
+}
+
+Test(multi, those_held_go_when_the_name_is_known)
+{
+	struct loop l;
+	struct ration__attempt a;
+	char base[64];
+
+	loop_init(&l, answer_hello);
+	snprintf(base, sizeof(base), "http://localhost:%d", l.server.port);
+	l.service.base = base;
+	struct ration__call *call = loop_pack(&l, ration_request_new("s", "GET", "/"));
+
+	for (int i = 0; i < 20; i++)
+		loop_start(&l, call, &l);
+	for (int i = 0; i < 20; i++) {
+		cr_assert_not_null(loop_wait(&l, &a));
+		cr_assert_eq(a.code, 0, "%s", a.message);
+		ration__attempt_fini(&a);
+	}
+	cr_expect_eq(l.server.requests, 20);
+	free(call);
+	loop_fini(&l);
+}
+
+Test(multi, held_transfers_time_out_unsent)
+{
+	struct loop l;
+	struct ration__attempt a;
+
+	loop_init(&l, answer_hello);
+	l.service.base = "http://upstream.invalid";
+	struct ration__call *call = loop_pack(&l, ration_request_new("s", "GET", "/"));
+
+	for (int i = 0; i < 3; i++)
+		loop_start(&l, call, &l);
+	ration__multi_tick(l.multi, loop_now(&l));
+	l.ahead_ns = 6 * RATION__NS_PER_S;
+	ration__multi_tick(l.multi, loop_now(&l));
+	cr_expect_eq(ration__multi_active(l.multi), 3);
+	for (int i = 0; i < 3; i++) {
+		cr_assert_eq(ration__multi_done(l.multi, &a), &l);
+		cr_expect(
+			a.code == RATION_ECONNECTTIMEOUT || a.code == RATION_EDNS, "%s", a.message);
+		cr_expect_eq(a.end.end, RATION__END_NOT_SENT);
+		ration__attempt_fini(&a);
+	}
+	cr_expect_eq(watched(&l), 0);
+	free(call);
+	loop_fini(&l);
 }
 
 /* The resolver's sockets come through the same callback, close without one, and their numbers are

@@ -9,7 +9,8 @@
 
 TestSuite(request, .fini = check_leaks);
 
-static struct ration__service_conf service = {.name = "s", .base = "http://api.example.com:8080/v1"};
+static struct ration__service_conf service = {
+	.name = "s", .base = "http://api.example.com:8080/v1"};
 
 /* Packs, or says why not. Free the call. */
 static struct ration__call *pack_for(
@@ -69,7 +70,8 @@ static void check_join(const struct join *join)
 	struct ration__call *call = pack_for(request, &conf, &code);
 	char url[512] = "";
 
-	cr_expect_eq(code, join->code, "%s + %s: %s", join->base, join->target, ration_code_name(code));
+	cr_expect_eq(
+		code, join->code, "%s + %s: %s", join->base, join->target, ration_code_name(code));
 	if (call) {
 		url_of(call, &conf, url, sizeof(url));
 		cr_expect_str_eq(url, join->url, "%s + %s", join->base, join->target);
@@ -116,6 +118,8 @@ Test(request, R2_absolute_url_of_the_same_origin_only)
 		{"http://h", "http://h:80:80/b", NULL, RATION_EURL},
 		{"http://h", "http://h:99999/b", NULL, RATION_EURL},
 		{"http://h", "http:///b", NULL, RATION_EURL},
+		{"http://[::1]", "http://[::1]x/b", NULL, RATION_EURL},
+		{"http://[::1]", "http://[::1/b", NULL, RATION_EURL},
 		{"http://h", "http://%68/b", NULL, RATION_EURL},
 		{"http://h", "ftp://h/b", NULL, RATION_EURL},
 		{"http://h", "file:///etc/passwd", NULL, RATION_EURL},
@@ -151,8 +155,8 @@ Test(request, R10_query_parameters_are_encoded)
 	struct ration__call *call = pack(request);
 
 	url_of(call, &service, url, sizeof(url));
-	cr_expect_str_eq(url,
-		"http://api.example.com:8080/v1/a?x=1&q=a%20b%26c%3Dd%2F%C3%A4%2B~&n%26=");
+	cr_expect_str_eq(
+		url, "http://api.example.com:8080/v1/a?x=1&q=a%20b%26c%3Dd%2F%C3%A4%2B~&n%26=");
 	free(call);
 	ration_request_free(request);
 
@@ -170,12 +174,28 @@ Test(request, headers_that_would_inject_are_refused)
 	static const struct {
 		const char *name, *value;
 	} bad[] = {
-		{"X-A", "b\r\nX-Evil: 1"}, {"X-A", "b\n"}, {"X-A", "b\rc"}, {"X-A", "b\x01"},
-		{"X-A", "b\x7f"}, {"X-A", " b"}, {"X-A:", "b"}, {"X A", "b"}, {"", "b"},
-		{"X-A\r\nX-Evil", "b"}, {"X\xc3\xa4", "b"}, {"Content-Length", "5"},
-		{"content-length", "5"}, {"Transfer-Encoding", "chunked"}, {"Host", "evil"},
-		{"Connection", "close"}, {"Keep-Alive", "1"}, {"Proxy-Connection", "1"}, {"TE", "x"},
-		{"Trailer", "x"}, {"Upgrade", "h2c"}, {"Expect", "100-continue"},
+		{"X-A", "b\r\nX-Evil: 1"},
+		{"X-A", "b\n"},
+		{"X-A", "b\rc"},
+		{"X-A", "b\x01"},
+		{"X-A", "b\x7f"},
+		{"X-A", " b"},
+		{"X-A:", "b"},
+		{"X A", "b"},
+		{"", "b"},
+		{"X-A\r\nX-Evil", "b"},
+		{"X\xc3\xa4", "b"},
+		{"Content-Length", "5"},
+		{"content-length", "5"},
+		{"Transfer-Encoding", "chunked"},
+		{"Host", "evil"},
+		{"Connection", "close"},
+		{"Keep-Alive", "1"},
+		{"Proxy-Connection", "1"},
+		{"TE", "x"},
+		{"Trailer", "x"},
+		{"Upgrade", "h2c"},
+		{"Expect", "100-continue"},
 	};
 
 	for (size_t i = 0; i < RATION__COUNT(bad); i++) {
@@ -224,10 +244,17 @@ Test(request, X1_what_may_be_repeated)
 		const char *method, *header;
 		bool repeatable;
 	} rows[] = {
-		{"GET", NULL, true}, {"HEAD", NULL, true}, {"OPTIONS", NULL, true}, {"get", NULL, true},
-		{"POST", NULL, false}, {"PUT", NULL, false}, {"DELETE", NULL, false},
-		{"PATCH", NULL, false}, {"POST", "Idempotency-Key", true},
-		{"POST", "x-request-id", true}, {"POST", "X-Other", false},
+		{"GET", NULL, true},
+		{"HEAD", NULL, true},
+		{"OPTIONS", NULL, true},
+		{"get", NULL, true},
+		{"POST", NULL, false},
+		{"PUT", NULL, false},
+		{"DELETE", NULL, false},
+		{"PATCH", NULL, false},
+		{"POST", "Idempotency-Key", true},
+		{"POST", "x-request-id", true},
+		{"POST", "X-Other", false},
 	};
 
 	for (size_t i = 0; i < RATION__COUNT(rows); i++) {
@@ -237,8 +264,8 @@ Test(request, X1_what_may_be_repeated)
 			cr_assert_eq(ration_request_set_header(request, rows[i].header, "k"), 0);
 		struct ration__call *call = pack(request);
 
-		cr_expect_eq(ration__call_repeatable(call), rows[i].repeatable, "%s %s", rows[i].method,
-			rows[i].header ? rows[i].header : "");
+		cr_expect_eq(ration__call_repeatable(call), rows[i].repeatable, "%s %s",
+			rows[i].method, rows[i].header ? rows[i].header : "");
 		free(call);
 		ration_request_free(request);
 	}
@@ -255,6 +282,11 @@ Test(request, idempotency_key_is_a_quoted_string)
 	cr_assert_eq(call->header_count, 1);
 	cr_expect_str_eq(header_of(call, 0), "Idempotency-Key: \"a\\\"b\\\\c\"");
 	cr_expect(ration__call_repeatable(call));
+	free(call);
+	cr_assert_eq(ration_request_add_header(request, "idempotency-key", "raw"), 0);
+	call = pack(request);
+	cr_assert_eq(call->header_count, 1, "two would leave the choice to the server");
+	cr_expect_str_eq(header_of(call, 0), "idempotency-key: raw");
 	free(call);
 	cr_expect_eq(ration_request_set_idempotency_key(request, "a\nb"), RATION_EHEADER);
 	ration_request_free(request);
@@ -395,7 +427,7 @@ Test(request, packed_call_costs_little_over_its_own_bytes)
 	ration_request_set_id(request, "42");
 	ration_request_set_meta(request, meta);
 	size_t own = strlen("POST") + strlen("/pages") + strlen("Content-Type: text/plain") +
-		strlen("42") + strlen(meta) + strlen(body);
+		     strlen("42") + strlen(meta) + strlen(body);
 	struct ration__call *call = pack(request);
 
 	cr_expect_leq(ration__call_size(call), own + 56);

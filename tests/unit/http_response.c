@@ -69,7 +69,8 @@ static ration_response *finish(struct fixture *f)
 static void check_line(const ration_response *r, const char *expected)
 {
 	const char *line = ration_response_line(r);
-	json_t *json = json_loads(line, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
+	json_t *json =
+		json_loads(line, JSON_DECODE_ANY | JSON_REJECT_DUPLICATES | JSON_ALLOW_NUL, NULL);
 
 	cr_expect_not_null(json, "%s", line);
 	json_decref(json);
@@ -81,15 +82,17 @@ static void check_line(const ration_response *r, const char *expected)
 Test(response, line_of_a_success)
 {
 	static const struct ration__attempt_note notes[] = {
-		{.code_or_status = 503, .elapsed_us = 18249}, {.code_or_status = RATION_ERESET, .elapsed_us = 50},
+		{.code_or_status = 503, .elapsed_us = 18249},
+		{.code_or_status = RATION_ERESET, .elapsed_us = 50},
 		{.code_or_status = 200, .elapsed_us = 41000}};
-	static const struct ration__wait_note waits[] = {{"limit:requests", 120400000},
-		{"concurrency", 0}, {"retry", INT64_C(1003149999)}};
+	static const struct ration__wait_note waits[] = {
+		{"limit:requests", 120400000}, {"concurrency", 0}, {"retry", INT64_C(1003149999)}};
 	struct fixture f;
 
 	setup(&f);
-	answered(&f, 200, H("content-type\0application/json; charset=utf-8\0set-cookie\0sid=1\0"
-			    "x-a\0one\0set-cookie\0t=2\0x-a\0two\0"),
+	answered(&f, 200,
+		H("content-type\0application/json; charset=utf-8\0set-cookie\0sid=1\0"
+		  "x-a\0one\0set-cookie\0t=2\0x-a\0two\0"),
 		H("{ \"ok\" : true,\n \"n\": 12345678901234567890 }"));
 	f.parts.notes = notes;
 	f.parts.note_count = 3;
@@ -98,7 +101,8 @@ Test(response, line_of_a_success)
 	f.parts.wait_count = 3;
 	ration_response *r = finish(&f);
 
-	/* 64-bit-breaking numbers stay; jansson could not load them, so only the text is compared. */
+	/* 64-bit-breaking numbers stay; jansson could not load them, so only the text is compared.
+	 */
 	cr_expect_str_eq(ration_response_line(r),
 		"{\"id\":\"4\\\"2\",\"line\":42,\"outcome\":\"ok\",\"status\":200,\"attempts\":["
 		"{\"node\":\"http://h:81/v1/\",\"status\":503,\"ms\":18.2},"
@@ -130,9 +134,10 @@ Test(response, line_of_a_denial)
 	f.parts.mode = "local";
 	ration_response *r = finish(&f);
 
-	check_line(r, "{\"id\":\"4\\\"2\",\"line\":42,\"outcome\":\"skipped\",\"error\":{\"code\":"
-		      "\"DENIED_QUOTA\",\"class\":\"denied\",\"message\":\"quota exceeded: daily, frees "
-		      "in \\\"2 h\\\"\"},\"attempts\":[],\"mode\":\"local\",\"meta\":{\"row\":7}}");
+	check_line(r,
+		"{\"id\":\"4\\\"2\",\"line\":42,\"outcome\":\"skipped\",\"error\":{\"code\":"
+		"\"DENIED_QUOTA\",\"class\":\"denied\",\"message\":\"quota exceeded: daily, frees "
+		"in \\\"2 h\\\"\"},\"attempts\":[],\"mode\":\"local\",\"meta\":{\"row\":7}}");
 	cr_expect_eq(ration_response_sent(r), 0);
 	cr_expect_eq(ration_response_status(r), 0);
 	size_t length = 1;
@@ -173,8 +178,8 @@ Test(response, body_as_json_text_or_base64)
 	check_body("application/json", H("{\"torn\":"), false, ",\"body\":", "\"{\\\"torn\\\":\",");
 	check_body("application/json", H("[1]"), true, ",\"body\":", "\"[1]\",\"truncated\":true");
 	check_body("application/jsonx", H("[1]"), false, ",\"body\":", "\"[1]\"");
-	check_body("text/plain", H("line\nline\"\x01"), false, ",\"body\":",
-		"\"line\\nline\\\"\\u0001\"");
+	check_body("text/plain", H("line\nline\"\x01"), false,
+		",\"body\":", "\"line\\nline\\\"\\u0001\"");
 	check_body("text/plain", H("\xff"), false, ",\"body_b64\":", "\"/w==\",");
 	check_body("text/plain", H("\xff\xfe"), false, ",\"body_b64\":", "\"//4=\",");
 	check_body("text/plain", H("\xff\xfe\xfd"), false, ",\"body_b64\":", "\"//79\",");
@@ -204,7 +209,11 @@ Test(response, headers_by_number)
 	const char *name = NULL, *value = NULL;
 
 	setup(&f);
-	answered(&f, 200, H("a\0""1\0b\0\0c\0""3\0"), H("x"));
+	answered(&f, 200,
+		H("a\0"
+		  "1\0b\0\0c\0"
+		  "3\0"),
+		H("x"));
 	ration_response *r = finish(&f);
 
 	cr_assert_eq(ration_response_header_at(r, 1, &name, &value), 0);

@@ -10,11 +10,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+/* Sessions write last_head beside each other; tests read it when a request was answered. */
+static pthread_mutex_t head_mutex = PTHREAD_MUTEX_INITIALIZER;
+
 struct session {
 	struct server *server;
 	int fd, number;
 	size_t have;
-	char data[1 << 20];
+	char data[1 << 21];
 };
 
 bool server_say(int fd, const char *text)
@@ -36,13 +39,15 @@ bool server_ok(const struct server_request *request, const char *body)
 {
 	char head[128];
 
-	snprintf(head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", strlen(body));
+	snprintf(
+		head, sizeof(head), "HTTP/1.1 200 OK\r\nContent-Length: %zu\r\n\r\n", strlen(body));
 	return server_say(request->fd, head) && server_say(request->fd, body);
 }
 
 void server_reset(int fd)
 {
-	setsockopt(fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1}, sizeof(struct linger));
+	setsockopt(
+		fd, SOL_SOCKET, SO_LINGER, &(struct linger){.l_onoff = 1}, sizeof(struct linger));
 }
 
 static size_t content_length(const char *head)
@@ -77,10 +82,15 @@ static bool one_request(struct session *s, int nth)
 	char *copy = strndup(s->data, head);
 
 	s->server->requests++;
+	pthread_mutex_lock(&head_mutex);
 	snprintf(s->server->last_head, sizeof(s->server->last_head), "%s", copy);
+	pthread_mutex_unlock(&head_mutex);
 	size_t length = content_length(copy);
-	struct server_request request = {.fd = s->fd, .connection = s->number, .nth = nth,
-		.head = copy, .server = s->server};
+	struct server_request request = {.fd = s->fd,
+		.connection = s->number,
+		.nth = nth,
+		.head = copy,
+		.server = s->server};
 	bool on = true;
 
 	/* Scripts that never read a body set flag to -1. */

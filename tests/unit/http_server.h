@@ -12,8 +12,8 @@
 
 struct server_request {
 	int fd;
-	int connection; /* from 1 */
-	int nth;        /* on this connection, from 1 */
+	int connection;	  /* from 1 */
+	int nth;	  /* on this connection, from 1 */
 	const char *head; /* request line and headers, with the NUL */
 	const char *body;
 	size_t body_length;

@@ -125,6 +125,7 @@ Test(window, sums_saturate)
 		ration__window_take(&conf, &state, 100 + i, INT64_MAX / 3);
 	cr_assert_eq(ration__window_remaining(&conf, &state, 110), 0);
 	cr_assert_eq(ration__window_ask(&conf, &state, 110, 1).answer, RATION__NO);
+	cr_assert_eq(ration__window_ask(&conf, &state, 109, 1).answer, RATION__NO);
 	ration__window_refund(&conf, &state, 110, INT64_MIN, 109);
 	cr_assert_eq(ration__window_remaining(&conf, &state, 110), 0);
 	cr_assert_eq(ration__window_remaining(&conf, &state, 300), INT64_MAX);

@@ -1,4 +1,24 @@
 # tests of pool
-EXTRA_PROGRAMS += tests/bench/pool_bench
-tests_bench_pool_bench_SOURCES = tests/bench/pool_bench.c
-tests_bench_pool_bench_LDADD = src/libcore.la
+check_PROGRAMS += tests/unit/test_pool_parts
+TESTS += tests/unit/test_pool_parts
+tests_unit_test_pool_parts_SOURCES = tests/unit/pool_parts.c tests/unit/http_leaks.h
+tests_unit_test_pool_parts_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
+tests_unit_test_pool_parts_CFLAGS = $(suite_cflags)
+tests_unit_test_pool_parts_LDADD = $(suite_ldadd)
+
+check_PROGRAMS += tests/unit/test_pool_lanes
+TESTS += tests/unit/test_pool_lanes
+tests_unit_test_pool_lanes_SOURCES = tests/unit/pool_lanes.c tests/unit/guard_fixture.h \
+	tests/unit/http_leaks.h
+tests_unit_test_pool_lanes_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
+tests_unit_test_pool_lanes_CFLAGS = $(suite_cflags)
+tests_unit_test_pool_lanes_LDADD = $(suite_ldadd)
+
+# Plain programs, so that they run under ThreadSanitizer too; argument: how much of it.
+check_PROGRAMS += tests/stress/pool_inbox tests/stress/pool_jobs
+TESTS += tests/stress/pool_inbox tests/stress/pool_jobs
+tests_stress_pool_inbox_SOURCES = tests/stress/pool_inbox.c
+tests_stress_pool_inbox_LDADD = src/libcore.la
+tests_stress_pool_jobs_SOURCES = tests/stress/pool_jobs.c tests/unit/http_server.c \
+	tests/unit/http_server.h
+tests_stress_pool_jobs_LDADD = src/libcore.la

@@ -1,4 +1,5 @@
 /* Slots, generations, burying, fencing, fork. */
+#include <poll.h>
 #include "store_kit.h"
 
 TestSuite(members, .init = kit_setup, .fini = kit_teardown, .timeout = 30);
@@ -130,6 +131,9 @@ Test(members, that_are_fenced_register_anew_and_reassert)
 	txn = kit_begin(store);
 	cr_assert_eq(kit.reasserted, 1, "once");
 	ration__store_abort(txn);
+	ration__store_wake(store, ration__store_slot(store));
+	cr_assert_eq(poll(&(struct pollfd){ration__store_wake_fd(store), POLLIN, 0}, 1, 1000), 1);
+	cr_assert_eq(kit.logged, 0);
 	ration__store_close(store);
 }
 
@@ -196,6 +200,7 @@ Test(members, may_be_too_many)
 }
 
 static struct ration__store *inherited;
+static struct ration__txn *inherited_txn;
 
 static int uses_after_fork(void)
 {
@@ -212,6 +217,9 @@ static int uses_after_fork(void)
 		return 3;
 	ration__store_wake(inherited, 0);
 	*ration__store_word(inherited, 0) = 99; /* goes nowhere */
+	if (ration__store_commit(inherited_txn) != RATION_EFORK)
+		return 5;
+	ration__store_abort(inherited_txn);
 	ration__store_close(inherited);
 	own = kit_child_open();
 	if (ration__store_begin(own, -1, &txn) != 0 || ration__store_commit(txn) != 0)
@@ -235,7 +243,9 @@ Test(store_fork, makes_a_child_open_for_itself)
 	inherited = kit_open();
 	cr_assert_eq(kit_put(inherited, "a", RATION__NEVER, 1), 0);
 	cr_assert_eq(ration__ledger_update(inherited, "a", 1, add_nothing, NULL), 0);
+	inherited_txn = kit_begin(inherited);
 	peer = kit_spawn(uses_after_fork);
+	cr_assert_eq(ration__store_commit(inherited_txn), 0);
 	cr_assert_eq(kit_reap(&peer), 0);
 	cr_assert_eq(*ration__store_word(inherited, 0), 0);
 	cr_assert_eq(kit_get(inherited, "a", &number), 0, "the parent goes on");

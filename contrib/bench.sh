@@ -1,0 +1,145 @@
+#!/bin/sh
+# The benchmark: ratios in one run on the same cores. The governed pool beside a bare libcurl loop,
+# one shared decision beside one raw LMDB transaction, and what a queued job costs in memory.
+# Run by `make bench` in the build folder; prints a table and writes bench.json there.
+# nginx is pinned to one core and the client to another; rounds alternate, medians count.
+build=$PWD
+top=$(cd "$(dirname "$0")/.." && pwd)
+. "$top/contrib/common.sh"
+cd "$build"
+
+rounds=7 requests=60000 connections=64
+while [ $# -gt 0 ]; do
+	case $1 in
+	--rounds) rounds=$2 && shift ;;
+	--requests) requests=$2 && shift ;;
+	--connections) connections=$2 && shift ;;
+	*)
+		echo "Usage: make bench BENCH_FLAGS='[--rounds N] [--requests N] [--connections N]'"
+		[ "$1" = --help ] && exit 0
+		exit 2
+		;;
+	esac
+	shift
+done
+[ -x tests/bench/pool_bench ] || die "run it as: make bench"
+PATH=$PATH:/usr/sbin
+command -v nginx >/dev/null 2>&1 || packages_install bench
+
+folder=$(mktemp -d)
+nginx=''
+cleanup() {
+	[ -z "$nginx" ] || kill "$nginx" 2>/dev/null || :
+	rm -rf "$folder"
+}
+trap cleanup EXIT
+trap 'exit 130' INT TERM
+mkdir "$folder/nginx"
+
+if [ "$jobs" -ge 2 ] && taskset -c 1 true 2>/dev/null; then
+	on_server='taskset -c 0' on_client='taskset -c 1' cores="server on core 0, client on core 1"
+else
+	on_server='' on_client='' cores="one core for both: the ratios say little"
+fi
+
+# A free port: nginx says when it was not.
+start_nginx() {
+	port=$1
+	cat >"$folder/nginx.conf" <<END
+daemon off;
+worker_processes 1;
+pid $folder/nginx/pid;
+error_log $folder/nginx/error.log warn;
+events { worker_connections 4096; }
+http {
+	access_log off;
+	keepalive_requests 1000000000;
+	keepalive_timeout 1h;
+	client_body_temp_path $folder/nginx/1;
+	proxy_temp_path $folder/nginx/2;
+	fastcgi_temp_path $folder/nginx/3;
+	uwsgi_temp_path $folder/nginx/4;
+	scgi_temp_path $folder/nginx/5;
+	server {
+		listen 127.0.0.1:$port;
+		location / { default_type text/plain; return 200 "ok"; }
+	}
+}
+END
+	# shellcheck disable=SC2086
+	$on_server nginx -p "$folder/nginx" -e "$folder/nginx/error.log" -c "$folder/nginx.conf" \
+		2>/dev/null &
+	nginx=$!
+	tries=0
+	while [ $tries -lt 100 ]; do
+		[ -s "$folder/nginx/pid" ] && return 0
+		kill -0 "$nginx" 2>/dev/null || break
+		tries=$((tries + 1))
+		sleep 0.05
+	done
+	return 1
+}
+port=20080
+until start_nginx $port; do
+	port=$((port + 1))
+	[ $port -lt 20180 ] || {
+		cat "$folder/nginx/error.log" >&2
+		die "nginx does not start"
+	}
+done
+url=http://127.0.0.1:$port/
+
+# one PROGRAM: its requests per second
+one() {
+	# shellcheck disable=SC2086
+	$on_client "tests/bench/$1" "$url" "$requests" "$connections" >"$folder/out" ||
+		die "tests/bench/$1 failed: $(cat "$folder/out")"
+	sed -n '1s/^\([0-9][0-9.]*\).*/\1/p' "$folder/out" >>"$folder/$1"
+}
+say "$rounds rounds of $requests requests over $connections connections; $cores"
+i=0
+while [ $i -lt "$rounds" ]; do
+	i=$((i + 1))
+	one bare_loop
+	one multi_loop
+	one pool_bench
+	printf '  round %d: bare %s, transfers alone %s, governed %s requests/s\n' $i \
+		"$(tail -n 1 "$folder/bare_loop")" "$(tail -n 1 "$folder/multi_loop")" \
+		"$(tail -n 1 "$folder/pool_bench")"
+done
+# shellcheck disable=SC2086
+$on_client tests/bench/decision --json >"$folder/decision"
+# shellcheck disable=SC2086
+$on_client tests/bench/job_memory --json >"$folder/memory"
+
+median() { sort -n "$1" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
+# field FILE NAME: a number of a flat JSON object
+field() { sed -n "s/.*\"$2\":\\([0-9.-]*\\).*/\\1/p" "$1"; }
+ratio() { awk "BEGIN { printf \"%.2f\", $1 / $2 }"; }
+bare=$(median "$folder/bare_loop")
+multi=$(median "$folder/multi_loop")
+pool=$(median "$folder/pool_bench")
+
+say "medians"
+row() { printf '  %-44s %12s %8s   %s\n' "$1" "$2" "$3" "$4"; }
+row what measured ratio wanted
+row 'bare libcurl loop, requests/s' "$bare" '' ''
+row 'transfers alone, requests/s' "$multi" "$(ratio "$multi" "$bare")" ''
+row 'governed pool, all policies on, requests/s' "$pool" "$(ratio "$pool" "$bare")" '>= 1.00, goal 1.15'
+row 'raw LMDB transaction, us' "$(field "$folder/decision" raw_us)" '' ''
+row 'one shared decision, us' "$(field "$folder/decision" decision_us)" \
+	"$(field "$folder/decision" decision_ratio)" '<= 1.50'
+row 'all policies, admitted and settled, us' "$(field "$folder/decision" all_us)" \
+	"$(field "$folder/decision" all_ratio)" ''
+row 'a queued job over its own bytes, one lane' "$(field "$folder/memory" one_lane_bytes)" '' '<= 256'
+row 'the same, each in a lane of its own' "$(field "$folder/memory" own_lane_bytes)" '' ''
+
+{
+	printf '{"cores":"%s","rounds":%d,"requests":%d,"connections":%d,' \
+		"$cores" "$rounds" "$requests" "$connections"
+	printf '"bare_per_s":%s,"transfers_per_s":%s,"transfers_ratio":%s,' \
+		"$bare" "$multi" "$(ratio "$multi" "$bare")"
+	printf '"governed_per_s":%s,"governed_ratio":%s,' "$pool" "$(ratio "$pool" "$bare")"
+	printf '"decision":%s,"memory":%s}\n' "$(cat "$folder/decision")" "$(cat "$folder/memory")"
+} >bench.json
+echo "  (also in $build/bench.json)"

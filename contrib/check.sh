@@ -1,0 +1,82 @@
+#!/bin/sh
+# Builds everything and runs every test, after installing what is missing (Debian 12, as root or
+# with sudo). Ends with 0 only when all passed, and when no sanitizer had anything to say: the
+# test framework hides leaks, so their reports go to files that are counted here.
+top=$(cd "$(dirname "$0")/.." && pwd)
+. "$top/contrib/common.sh"
+
+usage() {
+	cat <<'END'
+Usage: contrib/check.sh [--sanitizer LIST] [--werror] [TEST...]
+
+  --sanitizer LIST   build with address,undefined or thread, in a folder of its own; with thread
+                     only the stress programs run, as the test framework cannot
+  --werror           warnings are errors
+  TEST...            only these, as tests/unit/test_store or tests/checks/layers.sh
+END
+}
+folder=build sanitizer='' options='--enable-tests --enable-testserver' tests=''
+while [ $# -gt 0 ]; do
+	case $1 in
+	--sanitizer)
+		[ $# -ge 2 ] || {
+			usage >&2
+			exit 2
+		}
+		sanitizer=$2
+		shift
+		;;
+	--sanitizer=*) sanitizer=${1#*=} ;;
+	--werror) options="$options --enable-werror" ;;
+	--help)
+		usage
+		exit 0
+		;;
+	-*)
+		usage >&2
+		exit 2
+		;;
+	*) tests="$tests $1" ;;
+	esac
+	shift
+done
+
+if [ -n "$sanitizer" ]; then
+	folder=build-$(echo "$sanitizer" | tr ',' '-')
+	options="$options --with-sanitizer=$sanitizer"
+fi
+mkdir -p "$folder"
+: >"$folder/install.log"
+install "$folder/install.log" build test
+# shellcheck disable=SC2086
+configure_in "$folder" $options
+cd "$folder"
+make -j"$jobs"
+
+if [ -n "$sanitizer" ]; then
+	reports=$PWD/reports
+	rm -rf "$reports"
+	mkdir "$reports"
+	export ASAN_OPTIONS="log_path=$reports/asan:detect_leaks=1:strict_string_checks=1${ASAN_OPTIONS:+:$ASAN_OPTIONS}"
+	export UBSAN_OPTIONS="log_path=$reports/ubsan:print_stacktrace=1${UBSAN_OPTIONS:+:$UBSAN_OPTIONS}"
+	export TSAN_OPTIONS="log_path=$reports/tsan:second_deadlock_stack=1${TSAN_OPTIONS:+:$TSAN_OPTIONS}"
+fi
+status=0
+if [ -z "$tests" ] && [ "$sanitizer" = thread ]; then
+	tests=$(make -s list-tests | grep '^tests/stress/')
+fi
+if [ -n "$tests" ]; then
+	programs=$(for one in $tests; do case $one in *.sh) ;; *) echo "$one" ;; esac; done)
+	# shellcheck disable=SC2086
+	[ -z "$programs" ] || make -j"$jobs" $programs
+	# shellcheck disable=SC2086
+	make -j"$jobs" VERBOSE=1 TESTS="$(echo $tests)" check-TESTS || status=1
+else
+	make -j"$jobs" VERBOSE=1 check || status=1
+fi
+if [ -n "$sanitizer" ] && [ -n "$(ls "$reports")" ]; then
+	head -n 60 "$reports"/*
+	echo "check.sh: the sanitizer reported: see $folder/reports"
+	status=1
+fi
+exit $status

@@ -1,0 +1,211 @@
+/*
+ * A transfer's time and its end: which timeout counts in which phase, and what is told of it when
+ * it is over. An answer that is not whole is no answer: its status is not shown as one.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include "base/util.h"
+#include "http/answer.h"
+#include "http/call.h"
+#include "http/curlcode.h"
+#include "http/limits.h"
+#include "http/transfer.h"
+
+/* ---- time ---- */
+
+bool ration__transfer_uploads(const struct ration__transfer *t)
+{
+	return t->call->body_length > 0;
+}
+
+static bool uploading(const struct ration__transfer *t)
+{
+	curl_off_t sent;
+
+	return t->call->body_length &&
+	       curl_easy_getinfo(t->easy, CURLINFO_SIZE_UPLOAD_T, &sent) == CURLE_OK &&
+	       sent < (curl_off_t)t->call->body_length;
+}
+
+int64_t ration__transfer_deadline(const struct ration__transfer *t, int *code)
+{
+	const struct ration__timeouts *timeouts = &t->service->timeouts;
+	int64_t attempt = t->start_ns + timeouts->attempt_ns;
+	int64_t at;
+
+	if (!t->sends) {
+		at = t->start_ns + timeouts->connect_ns;
+		*code = RATION_ECONNECTTIMEOUT;
+	} else if (uploading(t)) {
+		at = t->progress_ns + timeouts->write_ns;
+		*code = RATION_EWRITETIMEOUT;
+	} else {
+		at = t->progress_ns + timeouts->read_ns;
+		*code = RATION_EREADTIMEOUT;
+	}
+	if (at <= attempt)
+		return at;
+	if (t->sends)
+		*code = RATION_EATTEMPTTIMEOUT;
+	return attempt;
+}
+
+/* ---- the end ---- */
+
+static const char *find_header(const struct ration__attempt *attempt, const char *name)
+{
+	const char *at = attempt->headers, *end = at + attempt->headers_length;
+
+	while (at < end) {
+		const char *value = at + strlen(at) + 1;
+
+		if (strcmp(at, name) == 0)
+			return value;
+		at = value + strlen(value) + 1;
+	}
+	return NULL;
+}
+
+/* Small answers: headers and body in one block. Large ones: the body's own memory goes along. */
+static bool hand_over(struct ration__transfer *t, struct ration__attempt *attempt)
+{
+	bool shared = t->body.length <= RATION__BODY_SHARED_MAX;
+	char *block = malloc(t->headers.length + (shared ? t->body.length : 0) + 2);
+
+	if (!block)
+		return false;
+	if (t->headers.length)
+		memcpy(block, t->headers.data, t->headers.length);
+	block[t->headers.length] = '\0';
+	attempt->headers = block;
+	attempt->headers_length = t->headers.length;
+	attempt->body_shared = shared;
+	if (shared) {
+		attempt->body = block + t->headers.length + 1;
+		attempt->body_length = t->body.length;
+		if (t->body.length)
+			memcpy(attempt->body, t->body.data, t->body.length);
+		attempt->body[t->body.length] = '\0';
+		return true;
+	}
+	attempt->body = ration__buffer_take(&t->body, &attempt->body_length);
+	return attempt->body != NULL;
+}
+
+/* Text of libcurl may quote what a server sent. */
+static void sanitize(char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			*text = '?';
+}
+
+static void say(struct ration__attempt *attempt, const char *more)
+{
+	if (attempt->code == 0)
+		snprintf(attempt->message, sizeof(attempt->message), "ok");
+	else if (more && *more)
+		snprintf(attempt->message, sizeof(attempt->message), "%s: %s",
+			ration_strerror(attempt->code), more);
+	else
+		snprintf(attempt->message, sizeof(attempt->message), "%s",
+			ration_strerror(attempt->code));
+	sanitize(attempt->message);
+}
+
+static void result_error(
+	struct ration__attempt *attempt, enum ration__end end, int code, const char *more)
+{
+	attempt->end.end = end;
+	attempt->code = code;
+	say(attempt, more);
+}
+
+/* A complete answer, or one that was cut at a limit. */
+static void result_answer(struct ration__transfer *t, struct ration__attempt *attempt)
+{
+	char more[32];
+
+	attempt->status = t->status;
+	attempt->truncated = t->cut;
+	if (!hand_over(t, attempt)) {
+		attempt->status = 0;
+		result_error(attempt, RATION__END_LOCAL, RATION_ENOMEM, NULL);
+		return;
+	}
+	attempt->code = ration__status_code(t->service, t->status);
+	/* A refusal is one, however long its explanation. */
+	if (t->cut && attempt->code == 0) {
+		result_error(attempt, RATION__END_PERMANENT, RATION_EBODY, "body");
+		return;
+	}
+	attempt->end.end = RATION__END_ANSWERED;
+	attempt->end.status = t->status;
+	attempt->end.retry_after_ns = ration__retry_after(
+		find_header(attempt, "retry-after"), find_header(attempt, "date"));
+	snprintf(more, sizeof(more), "status %d", t->status);
+	say(attempt, more);
+}
+
+static void result_failure(struct ration__transfer *t, struct ration__attempt *attempt)
+{
+	bool sent = t->sends > 0;
+	struct ration__curl_meaning meaning = ration__curl_meaning(t->result, sent);
+
+	if (t->no_memory) {
+		result_error(attempt, RATION__END_LOCAL, RATION_ENOMEM, NULL);
+	} else if (t->headers_cut) {
+		result_error(attempt, RATION__END_PERMANENT, RATION_EBODY, "headers");
+	} else if (t->broken) {
+		result_error(attempt, RATION__END_LOCAL, RATION_ESYSTEM, NULL);
+	} else if (t->forced) {
+		attempt->end.timed_out = true;
+		result_error(attempt, sent ? RATION__END_AMBIGUOUS : RATION__END_NOT_SENT,
+			t->forced, NULL);
+	} else {
+		attempt->end.timed_out = t->result == CURLE_OPERATION_TIMEDOUT;
+		result_error(attempt, meaning.end, meaning.code,
+			t->error[0] ? t->error : curl_easy_strerror(t->result));
+	}
+}
+
+/* Whether the request reached the wire: 0, 1, -1 not known. */
+static int8_t was_sent(const struct ration__transfer *t)
+{
+	long bytes = 0;
+
+	if (!t->sends)
+		return 0;
+	if (t->status)
+		return 1;
+	curl_easy_getinfo(t->easy, CURLINFO_REQUEST_SIZE, &bytes);
+	return bytes > 0 ? 1 : -1;
+}
+
+void ration__transfer_result(
+	struct ration__transfer *t, int64_t now_ns, struct ration__attempt *attempt)
+{
+	memset(attempt, 0, offsetof(struct ration__attempt, message));
+	attempt->message[0] = '\0';
+	attempt->start_ns = t->start_ns;
+	attempt->end_ns = ration__max64(now_ns, t->start_ns);
+	attempt->elapsed_us = (attempt->end_ns - attempt->start_ns) / 1000;
+	attempt->sent = was_sent(t);
+	if (!t->forced && !t->broken && (t->result == CURLE_OK || t->cut))
+		result_answer(t, attempt);
+	else
+		result_failure(t, attempt);
+	/* A large body that was not handed over is not kept for the next request. */
+	if (t->body.capacity > RATION__BODY_SHARED_MAX)
+		ration__buffer_fini(&t->body);
+}
+
+void ration__attempt_fini(struct ration__attempt *attempt)
+{
+	if (!attempt->body_shared)
+		free(attempt->body);
+	free(attempt->headers);
+	attempt->headers = attempt->body = NULL;
+	attempt->headers_length = attempt->body_length = 0;
+}

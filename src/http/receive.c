@@ -1,0 +1,156 @@
+/*
+ * What libcurl hands in during a transfer: the send that begins, headers, body. Each callback
+ * counts before it keeps, so that no server decides how much memory is used; what is beyond a limit
+ * ends the transfer. They ask libcurl for numbers, no more.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+#include "http/limits.h"
+#include "http/transfer.h"
+
+static int on_prereq(void *arg, char *peer, char *local, int peer_port, int local_port)
+{
+	struct ration__transfer *t = arg;
+
+	/* Fires before every send. libcurl sends again without asking, POST too, when a reused
+	 * connection dies before the first byte of an answer. An attempt is one send: a second
+	 * would be one that no limit was asked for. */
+	if (t->sends)
+		return CURL_PREREQFUNC_ABORT;
+	t->sends = 1;
+	ration__transfer_touch(t);
+	return CURL_PREREQFUNC_OK;
+}
+
+static size_t on_body(char *data, size_t size, size_t count, void *arg)
+{
+	struct ration__transfer *t = arg;
+	size_t length = size * count;
+	uint64_t room = t->service->body_max - t->body.length;
+	curl_off_t announced;
+
+	ration__transfer_touch(t);
+	if (length > room) {
+		t->cut = true;
+		ration__buffer_append(&t->body, data, (size_t)room);
+		return CURL_WRITEFUNC_ERROR;
+	}
+	/* One allocation for a body that says how long it is; the limit holds, the claim is not
+	 * trusted beyond a bound. */
+	if (!t->body.data &&
+		curl_easy_getinfo(t->easy, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &announced) ==
+			CURLE_OK &&
+		announced > (curl_off_t)length && announced <= RATION__BODY_RESERVE_MAX &&
+		(uint64_t)announced <= t->service->body_max) {
+		t->body.data = malloc((size_t)announced + 1);
+		t->body.capacity = t->body.data ? (size_t)announced + 1 : 0;
+	}
+	ration__buffer_append(&t->body, data, length);
+	if (!t->body.failed)
+		return length;
+	t->no_memory = true;
+	return CURL_WRITEFUNC_ERROR;
+}
+
+static bool is_blank(char c)
+{
+	return c == ' ' || c == '\t';
+}
+
+/* "HTTP/1.1 200 OK": libcurl has checked it. */
+static int parse_status(const char *line, size_t length)
+{
+	const char *at = memchr(line, ' ', length);
+
+	if (!at || length - (size_t)(at - line) < 4)
+		return 0;
+	int status = 0;
+
+	for (int i = 1; i <= 3; i++) {
+		if (at[i] < '0' || at[i] > '9')
+			return 0;
+		status = status * 10 + (at[i] - '0');
+	}
+	return status;
+}
+
+static void add_header(struct ration__transfer *t, const char *line, size_t length)
+{
+	struct ration__buffer *out = &t->headers;
+	const char *colon = memchr(line, ':', length);
+	size_t name = colon ? (size_t)(colon - line) : 0;
+
+	if (is_blank(*line)) { /* a folded line goes on with the value before it */
+		if (!out->length)
+			return;
+		out->length--;
+		ration__buffer_putc(out, ' ');
+		name = 0;
+	} else if (!name) {
+		return;
+	} else {
+		size_t at = out->length;
+
+		ration__buffer_append(out, line, name);
+		if (out->failed)
+			return;
+		for (size_t i = at; i < out->length; i++)
+			if (out->data[i] >= 'A' && out->data[i] <= 'Z')
+				out->data[i] = (char)(out->data[i] - 'A' + 'a');
+		ration__buffer_putc(out, '\0');
+		name++;
+	}
+	while (name < length && is_blank(line[name]))
+		name++;
+	/* An embedded NUL would split the pair; libcurl refuses it, newer ones might not. */
+	ration__buffer_append(out, line + name, strnlen(line + name, length - name));
+	ration__buffer_putc(out, '\0');
+}
+
+static size_t on_header(char *line, size_t size, size_t count, void *arg)
+{
+	struct ration__transfer *t = arg;
+	size_t bytes = size * count, length = bytes;
+
+	ration__transfer_touch(t);
+	t->header_bytes += bytes;
+	if (t->header_bytes > t->service->headers_max) {
+		t->headers_cut = true;
+		return CURL_WRITEFUNC_ERROR;
+	}
+	while (length && (line[length - 1] == '\r' || line[length - 1] == '\n' ||
+				 is_blank(line[length - 1])))
+		length--;
+	if (t->headers_done) /* trailers: counted, not believed */
+		return bytes;
+	if (length > 5 && strncasecmp(line, "HTTP/", 5) == 0) {
+		t->status = parse_status(line, length);
+		ration__buffer_clear(&t->headers);
+	} else if (length == 0) {
+		t->headers_done = t->status >= 200;
+	} else {
+		add_header(t, line, length);
+	}
+	if (!t->headers.failed)
+		return bytes;
+	t->no_memory = true;
+	return CURL_WRITEFUNC_ERROR;
+}
+
+CURLcode ration__transfer_callbacks(struct ration__transfer *t)
+{
+	CURLcode rc = curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, on_body);
+
+	if (!rc)
+		rc = curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
+	if (!rc)
+		rc = curl_easy_setopt(t->easy, CURLOPT_HEADERFUNCTION, on_header);
+	if (!rc)
+		rc = curl_easy_setopt(t->easy, CURLOPT_HEADERDATA, t);
+	if (!rc)
+		rc = curl_easy_setopt(t->easy, CURLOPT_PREREQFUNCTION, on_prereq);
+	if (!rc)
+		rc = curl_easy_setopt(t->easy, CURLOPT_PREREQDATA, t);
+	return rc;
+}

@@ -1,0 +1,14 @@
+# Several processes on one store, judged by the log of the test server; FULL=1 for the sizes that
+# the requirements name.
+check_PROGRAMS += tests/multiproc/peer
+tests_multiproc_peer_SOURCES = tests/multiproc/peer.c
+tests_multiproc_peer_LDADD = src/libcore.la
+
+multiproc_tests = tests/multiproc/rate.sh tests/multiproc/quota.sh \
+	tests/multiproc/concurrency_kill.sh tests/multiproc/breaker.sh tests/multiproc/fair.sh \
+	tests/multiproc/stop.sh tests/multiproc/pidns.sh tests/multiproc/slow1000.sh \
+	tests/multiproc/memory.sh tests/integration/bad_input.sh
+if BUILD_TESTSERVER
+TESTS += $(multiproc_tests)
+endif
+EXTRA_DIST += $(multiproc_tests) tests/multiproc/lib.sh

@@ -1,0 +1,330 @@
+/* Lanes by themselves: order, parking, turns, expiry, with a hand-made answer in the guard's place. */
+#include "guard_fixture.h"
+#include "http_leaks.h"
+#include "pool/lanes.h"
+
+TestSuite(pool_lanes, .fini = check_leaks, .timeout = 60);
+
+static struct fixture f;
+static struct ration__lanes lanes;
+static struct ration__service_conf conf = {
+	.name = "api", .base = "http://127.0.0.1", .timeouts = {.wait_ns = -1, .total_ns = -1}};
+static struct ration__pool_service service = {.conf = &conf};
+static uint64_t tickets;
+
+static void open_lanes(void)
+{
+	fixture_open(&f);
+	add_rate(&f, "requests", 10, 10);
+	add_rate(&f, "each", 10, 10);
+	snprintf(f.rules.limits[1].per[0], RATION__KEYNAME_MAX, "tenant");
+	f.rules.concurrency.max = 1;
+	define(&f);
+	service.guard = f.guard;
+	ration__guard_rules(f.guard, &service.rules);
+	ration__lanes_init(&lanes);
+	lanes.now_ns = 1000;
+}
+
+static void close_lanes(void)
+{
+	struct ration__job_queue queue;
+	struct ration__job *job;
+
+	ration__job_queue_init(&queue);
+	ration__lanes_take_all(&lanes, &queue);
+	while ((job = ration__job_queue_take(&queue)) != NULL) {
+		ration__lanes_forget(&lanes, job);
+		ration__job_free(job);
+	}
+	ration__lanes_fini(&lanes);
+	while (service.reasons) {
+		struct ration__reason *reason = service.reasons;
+
+		service.reasons = reason->next;
+		free(reason);
+	}
+	cr_assert_null(service.eventful, "a group was left");
+	cr_assert_null(service.timed, "a group was left");
+	fixture_close(&f);
+}
+
+static struct ration__job *add(const char *tenant, int priority)
+{
+	ration_request *request = ration_request_new("api", "GET", "/");
+	struct ration__request_view view;
+	struct ration__job *job;
+
+	cr_assert(request);
+	if (tenant)
+		cr_assert_eq(ration_request_set_key(request, "tenant", tenant), 0);
+	ration_request_set_priority(request, priority);
+	ration__request_view(request, &view);
+	cr_assert_eq(ration__job_new(request, &view, &service, NULL, &job), 0);
+	ration_request_free(request);
+	job->ticket.hash = ++tickets;
+	job->mark_ns = lanes.now_ns;
+	cr_assert_eq(ration__lanes_add(&lanes, job), 0);
+	return job;
+}
+
+/* Claims the next lane and takes its head; NULL: nothing is ready. */
+static struct ration__job *take(struct ration__lane **lane)
+{
+	*lane = ration__lanes_claim(&lanes, NULL);
+	return *lane ? ration__lanes_pop(&lanes, *lane) : NULL;
+}
+
+static void finish(struct ration__job *job)
+{
+	ration__lanes_forget(&lanes, job);
+	ration__job_free(job);
+}
+
+static void admit(struct ration__lane *lane, struct ration__job *job)
+{
+	ration__lanes_return(
+		&lanes, lane, &(struct ration__lane_answer){.asked = 1, .admitted = 1});
+	finish(job);
+}
+
+static void deny(struct ration__lane *lane, struct ration__job *job, int rule, int64_t at_ns)
+{
+	struct ration__ask no = {.decision = RATION__DENIED, .rule = rule, .at_ns = at_ns,
+		.denial = rule < 0 ? RATION_DENIED_CONCURRENCY : RATION_DENIED_RATE};
+
+	cr_assert_eq(ration__lanes_put_back(&lanes, job), 0);
+	ration__lanes_return(
+		&lanes, lane, &(struct ration__lane_answer){.asked = 1, .denied = &no});
+}
+
+Test(pool_lanes, jobs_of_one_lane_go_in_order_and_come_back_in_order)
+{
+	struct ration__job *jobs[4], *taken[3];
+	struct ration__lane *lane;
+
+	open_lanes();
+	for (int i = 0; i < 4; i++)
+		jobs[i] = add("a", 0);
+	cr_assert_eq(lanes.table.count, 1);
+	taken[0] = take(&lane);
+	taken[1] = ration__lanes_pop(&lanes, lane);
+	taken[2] = ration__lanes_pop(&lanes, lane);
+	cr_assert_null(ration__lanes_claim(&lanes, NULL), "a claimed lane is nobody else's");
+	cr_assert_eq(ration__lanes_put_back(&lanes, taken[1]), 0);
+	cr_assert_eq(ration__lanes_put_back(&lanes, taken[2]), 0);
+	cr_assert_eq(ration__lanes_put_back(&lanes, taken[0]), 0);
+	ration__lanes_return(&lanes, lane, &(struct ration__lane_answer){.asked = 3});
+	for (int i = 0; i < 4; i++) {
+		struct ration__job *job = take(&lane);
+
+		cr_assert_eq(job, jobs[i]);
+		admit(lane, job);
+	}
+	close_lanes();
+}
+
+Test(pool_lanes, priority_first_then_round_robin)
+{
+	const char *const order[] = {"high", "a", "b", "a", "b", "low"};
+	struct ration__lane *lane;
+
+	open_lanes();
+	add("a", 0);
+	add("a", 0);
+	add("b", 0);
+	add("low", -100);
+	add("high", 100);
+	add("b", 0);
+	for (size_t i = 0; i < RATION__COUNT(order); i++) {
+		struct ration__job *job = take(&lane);
+
+		cr_assert_str_eq(ration__job_keys(job) + strlen("tenant") + 1, order[i]);
+		admit(lane, job);
+	}
+	cr_assert_null(take(&lane));
+	close_lanes();
+}
+
+Test(pool_lanes, lanes_of_one_limit_wait_in_one_group_and_few_are_let_go)
+{
+	struct ration__lane *lane;
+	struct ration__job *job;
+	char tenant[16];
+	int released = 0;
+
+	open_lanes();
+	for (int i = 0; i < 1000; i++) {
+		snprintf(tenant, sizeof(tenant), "t%d", i);
+		add(tenant, 0);
+	}
+	while ((job = take(&lane)) != NULL)
+		deny(lane, job, 0, 5000); /* by "requests", which has no keys */
+	cr_assert_eq(lanes.groups.count, 1);
+	cr_assert_eq(ration__lanes_next_ns(&lanes), 5000);
+	lanes.now_ns = 4999;
+	ration__lanes_tick(&lanes);
+	cr_assert_null(take(&lane));
+	lanes.now_ns = 5000;
+	ration__lanes_tick(&lanes);
+	while ((job = take(&lane)) != NULL) {
+		released++;
+		deny(lane, job, 0, 6000);
+	}
+	cr_assert_leq(released, 8, "%d lanes asked for one token", released);
+	cr_assert_geq(released, 1);
+	/* each admission lets more go, so plenty is used up at once */
+	lanes.now_ns = 6000;
+	ration__lanes_tick(&lanes);
+	for (released = 0; (job = take(&lane)) != NULL; released++)
+		admit(lane, job);
+	cr_assert_eq(released, 1000);
+	close_lanes();
+}
+
+Test(pool_lanes, limit_per_key_makes_a_group_of_each)
+{
+	struct ration__lane *lane;
+	struct ration__job *job;
+
+	open_lanes();
+	add("a", 0);
+	add("b", 0);
+	add("b", 5);
+	while ((job = take(&lane)) != NULL)
+		deny(lane, job, 1, 5000);
+	cr_assert_eq(lanes.groups.count, 2);
+	close_lanes();
+}
+
+Test(pool_lanes, released_permits_go_to_priority_then_to_the_first_in_line)
+{
+	const char *const order[] = {"late-high", "first", "second"};
+	struct ration__lane *lane;
+	struct ration__job *job;
+
+	open_lanes();
+	add("first", 0);
+	add("second", 0);
+	add("late-high", 3);
+	while ((job = take(&lane)) != NULL)
+		deny(lane, job, RATION__RULE_CONCURRENCY, 1000000);
+	for (size_t i = 0; i < RATION__COUNT(order); i++) {
+		ration__lanes_release(&lanes, &service, RATION__RULE_CONCURRENCY, 1);
+		job = take(&lane);
+		cr_assert(job);
+		cr_assert_str_eq(ration__job_keys(job) + strlen("tenant") + 1, order[i]);
+		ration__lanes_return(&lanes, lane,
+			&(struct ration__lane_answer){.asked = 1, .admitted = 1,
+				.denied = NULL});
+		finish(job);
+		while ((job = take(&lane)) != NULL) /* let go by the admission, and in vain */
+			deny(lane, job, RATION__RULE_CONCURRENCY, 1000000);
+	}
+	close_lanes();
+}
+
+Test(pool_lanes, booking_is_the_heads_and_is_left_with_it)
+{
+	struct ration__ask yes = {.decision = RATION__BOOKED, .rule = 0, .at_ns = 7000,
+		.denial = RATION_DENIED_RATE};
+	struct ration__lane *lane;
+	struct ration__job *job, *second;
+
+	open_lanes();
+	job = add("a", 0);
+	second = add("a", 0);
+	cr_assert_eq(take(&lane), job);
+	cr_assert_eq(ration__keyset_new(f.guard, NULL, 0, &lane->keyset, NULL), 0);
+	cr_assert_eq(ration__lanes_put_back(&lanes, job), 0);
+	ration__lanes_return(
+		&lanes, lane, &(struct ration__lane_answer){.asked = 1, .denied = &yes});
+	cr_assert_eq(lane->state, RATION__LANE_BOOKED);
+	cr_assert_eq(ration__lanes_next_ns(&lanes), 7000);
+	cr_assert_null(ration__lanes_claim(&lanes, NULL));
+	ration__lanes_remove(&lanes, job); /* cancelled */
+	finish(job);
+	cr_assert_eq(lanes.leave_count, 1, "what was booked for it is given back");
+	cr_assert_null(lane->keyset);
+	cr_assert_eq(take(&lane), second, "the next one asks for itself");
+	admit(lane, second);
+	close_lanes();
+}
+
+Test(pool_lanes, expired_jobs_say_what_they_waited_for)
+{
+	struct ration__lane *lane;
+	struct ration__job *job, *timed, *waiting;
+
+	open_lanes();
+	conf.timeouts.wait_ns = 500;
+	waiting = add("a", 0);
+	timed = add("b", 0);
+	ration__lanes_remove(&lanes, timed);
+	timed->deadline_ns = 1200;
+	cr_assert_eq(ration__lanes_put_back(&lanes, timed), 0);
+	while ((job = take(&lane)) != NULL)
+		deny(lane, job, 0, 9000);
+	cr_assert_null(ration__lanes_expired(&lanes));
+	cr_assert_eq(ration__lanes_next_ns(&lanes), 1200);
+	lanes.now_ns = 1500;
+	cr_assert_eq(ration__lanes_expired(&lanes), timed);
+	cr_assert_eq(timed->code, RATION_EDEADLINE);
+	cr_assert_eq(timed->denial, RATION_DENIED_RATE);
+	cr_assert_eq(timed->timer.at_ns, 9000);
+	cr_assert_eq(ration__lanes_expired(&lanes), waiting);
+	cr_assert_eq(waiting->code, RATION_DENIED_RATE);
+	finish(timed);
+	ration__lanes_forget(&lanes, waiting);
+	cr_assert_str_eq(waiting->waited_for, "limit:requests");
+	ration__job_free(waiting);
+	cr_assert_null(ration__lanes_expired(&lanes));
+	conf.timeouts.wait_ns = -1;
+	close_lanes();
+}
+
+Test(pool_lanes, stale_rules_let_everybody_ask_again)
+{
+	struct ration__lane *lane;
+	struct ration__job *job;
+	int asked = 0;
+
+	open_lanes();
+	add("a", 0);
+	add("b", 0);
+	add("c", 0);
+	for (int i = 0; i < 2; i++) {
+		job = take(&lane);
+		deny(lane, job, 0, INT64_C(3600000000000));
+	}
+	job = take(&lane);
+	cr_assert_eq(ration__lanes_put_back(&lanes, job), 0);
+	ration__lanes_return(
+		&lanes, lane, &(struct ration__lane_answer){.asked = 1, .stale = true});
+	while ((job = take(&lane)) != NULL) {
+		admit(lane, job);
+		asked++;
+	}
+	cr_assert_eq(asked, 3);
+	close_lanes();
+}
+
+Test(pool_lanes, lanes_without_jobs_are_kept_but_not_all)
+{
+	struct ration__lane *lane;
+	struct ration__job *job;
+	char tenant[16];
+
+	open_lanes();
+	for (int i = 0; i < 3000; i++) {
+		snprintf(tenant, sizeof(tenant), "t%d", i);
+		add(tenant, 0);
+	}
+	cr_assert_eq(lanes.table.count, 3000);
+	while ((job = take(&lane)) != NULL)
+		admit(lane, job);
+	cr_assert_leq(lanes.table.count, 256);
+	add("t2999", 0);
+	cr_assert_leq(lanes.table.count, 256, "the lane that was there is used again");
+	close_lanes();
+}
