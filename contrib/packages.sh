@@ -8,7 +8,7 @@ packages_of() {
 	build) # building and running
 		echo autoconf automake libtool make gcc libc6-dev pkgconf \
 			libcurl4-openssl-dev libjansson-dev libyaml-dev libxxhash-dev liblmdb-dev \
-			libmicrohttpd-dev
+			libmicrohttpd-dev ca-certificates
 		;;
 	test) # the suites; g++ for the headers' check, scdoc for the manual pages
 		echo libcriterion-dev g++ binutils curl jq scdoc

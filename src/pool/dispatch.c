@@ -65,7 +65,7 @@ static void take_rested(struct ration__worker *worker)
 			RATION__CONTAINER(timer, struct ration__flight, timer);
 		struct ration__job *job = flight->job;
 
-		if (flight->settling) { /* its last permit is not given back yet */
+		if (flight->settling && !flight->stuck) { /* its permit is not given back yet */
 			ration__heap_set(
 				&worker->rests, timer, worker->now_ns + RATION__NS_PER_MS);
 			continue;
@@ -73,6 +73,12 @@ static void take_rested(struct ration__worker *worker)
 		job->mark_ns = timer->at_ns;
 		ration__flight_waited(flight, "retry", job->mark_ns - flight->rest_ns);
 		stop_resting(worker, flight);
+		if (flight->stuck)
+			flight = ration__flight_renew(worker, flight);
+		if (!flight) {
+			ration__worker_end(worker, job, RATION__ENDED_ERROR, RATION_ENOMEM);
+			continue;
+		}
 		flight->phase = RATION__FLIGHT_CLAIMED;
 		if (ration__lanes_put_back(&worker->pool->lanes, job) < 0)
 			ration__worker_end(worker, job, RATION__ENDED_ERROR, RATION_ENOMEM);
@@ -80,6 +86,19 @@ static void take_rested(struct ration__worker *worker)
 	timer = ration__heap_first(&worker->rests);
 	atomic_store_explicit(&worker->rest_until_ns, timer ? timer->at_ns : RATION__NEVER,
 		memory_order_relaxed);
+}
+
+/* What the store did not take is tried again. */
+static void retry_stuck(struct ration__worker *worker)
+{
+	struct ration__flight *flight;
+
+	if (worker->now_ns < worker->stuck_ns)
+		return;
+	while ((flight = worker->stuck.first) != NULL) {
+		ration__flight_remove(&worker->stuck, flight);
+		ration__flight_add(&worker->settling, flight);
+	}
 }
 
 /* Permits that this transaction gives back may be taken in it, too. */
@@ -138,6 +157,7 @@ static void update(struct ration__worker *worker)
 		end_queued(worker, job);
 	if (atomic_exchange(&pool->woken, false))
 		ration__lanes_wake(&pool->lanes, pool->services);
+	retry_stuck(worker);
 	release_lanes(worker);
 	worker->swept = atomic_load(&pool->closing);
 	if (worker->swept)
@@ -236,6 +256,7 @@ bool ration__worker_has_work(struct ration__worker *worker)
 		!ration__inbox_empty(&worker->pool->inbox) ||
 		(worker->settling.first && worker->now_ns >= worker->hold_ns) ||
 		(worker->more && worker->now_ns >= worker->hold_ns) ||
+		(worker->stuck.first && worker->now_ns >= worker->stuck_ns) ||
 		worker->now_ns >= worker->pool_ns || (rest && rest->at_ns <= worker->now_ns);
 }
 

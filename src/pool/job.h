@@ -138,7 +138,7 @@ struct ration__flight {
 	uint8_t phase; /* enum ration__flight_phase */
 	bool has_id, has_attempt;
 	/* what to settle */
-	bool settling, last, unused;
+	bool settling, stuck, last, unused;
 	uint8_t outcome; /* enum ration__outcome */
 	uint8_t mode;
 	uint8_t wait_count, note_count;

@@ -6,6 +6,8 @@
 
 /* The guard's longest time for "nobody knows, look again". */
 #define LOOK_AGAIN_NS (50 * RATION__NS_PER_MS)
+/* How often a store that does not answer is asked to take outcomes. */
+#define STUCK_NS (20 * RATION__NS_PER_MS)
 
 void ration__worker_end(struct ration__worker *worker, struct ration__job *job,
 	enum ration__job_end end, int code)
@@ -134,6 +136,19 @@ static void take_answers(struct ration__worker *worker)
 			&worker->pool->lanes, worker->claims[i].lane, &worker->claims[i].answer);
 }
 
+/* Decisions went on without the store, which alone can take this one's permit back. The job's caller
+ * gets the response; the grant waits. */
+static void keep_stuck(struct ration__worker *worker, struct ration__flight *flight)
+{
+	flight->stuck = true;
+	ration__flight_add(&worker->stuck, flight);
+	worker->stuck_ns = worker->now_ns + STUCK_NS;
+	if (flight->job && flight->phase == RATION__FLIGHT_ENDED &&
+		flight->job->state != RATION__JOB_DONE)
+		ration__worker_end(
+			worker, flight->job, flight->job->end, flight->job->code);
+}
+
 /* Outcomes that are settled: the job ends with the last, or rests meanwhile. */
 static void take_settled(struct ration__worker *worker)
 {
@@ -142,7 +157,11 @@ static void take_settled(struct ration__worker *worker)
 	for (uint32_t i = 0; i < worker->settle_count; i++) {
 		flight = worker->settling.first;
 		ration__flight_remove(&worker->settling, flight);
-		flight->settling = false;
+		if (flight->grant.seq) {
+			keep_stuck(worker, flight);
+			continue;
+		}
+		flight->settling = flight->stuck = false;
 		if (!flight->job)
 			ration__flight_free(worker, flight);
 		else if (flight->phase == RATION__FLIGHT_ENDED &&

@@ -63,6 +63,33 @@ void ration__flight_free(struct ration__worker *worker, struct ration__flight *f
 	worker->free_count++;
 }
 
+struct ration__flight *ration__flight_renew(
+	struct ration__worker *worker, struct ration__flight *flight)
+{
+	struct ration__flight *fresh = ration__flight_new(worker, flight->job);
+
+	if (!fresh)
+		return NULL;
+	fresh->begin_ns = flight->begin_ns;
+	fresh->rest_ns = flight->rest_ns;
+	fresh->attempts = flight->attempts;
+	fresh->throttled = flight->throttled;
+	fresh->phase = flight->phase;
+	fresh->mode = flight->mode;
+	fresh->has_id = flight->has_id;
+	memcpy(fresh->id, flight->id, sizeof(fresh->id));
+	fresh->wait_count = flight->wait_count;
+	memcpy(fresh->waits, flight->waits, sizeof(fresh->waits));
+	fresh->note_count = flight->note_count;
+	memcpy(fresh->notes, flight->notes, sizeof(fresh->notes));
+	fresh->has_attempt = flight->has_attempt;
+	fresh->attempt = flight->attempt;
+	flight->has_attempt = false;
+	flight->job->flight = fresh;
+	flight->job = NULL;
+	return fresh;
+}
+
 /* ---- waiting ---- */
 
 void ration__worker_read_clocks(struct ration__worker *worker)
@@ -84,6 +111,8 @@ static int64_t idle_ns(const struct ration__worker *worker)
 	for (size_t i = 0; i < RATION__COUNT(heaps); i++)
 		if (heaps[i]->count)
 			at_ns = ration__min64(at_ns, ration__heap_first(heaps[i])->at_ns);
+	if (worker->stuck.first)
+		at_ns = ration__min64(at_ns, worker->stuck_ns);
 	if (worker->settling.first || (worker->more && !worker->full))
 		at_ns = ration__min64(at_ns, ration__max64(worker->hold_ns, worker->now_ns));
 	idle = at_ns - worker->now_ns;
@@ -176,7 +205,7 @@ static bool is_over(struct ration__worker *worker)
 	if (!worker->swept || worker->flying.first || worker->rests.count || worker->done.first ||
 		worker->launching.first || !ration__inbox_empty(&worker->pool->inbox))
 		return false;
-	if (!worker->settling.first)
+	if (!worker->settling.first && !worker->stuck.first)
 		return true;
 	if (!worker->give_up_ns)
 		worker->give_up_ns = worker->io_ns + GIVE_UP_NS;
@@ -217,6 +246,7 @@ int ration__worker_init(struct ration__worker *worker, struct ration__pool *pool
 	ration__flight_list_init(&worker->flying);
 	ration__flight_list_init(&worker->settling);
 	ration__flight_list_init(&worker->launching);
+	ration__flight_list_init(&worker->stuck);
 	ration__job_queue_init(&worker->done);
 	worker->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	worker->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
@@ -252,7 +282,7 @@ void ration__worker_fini(struct ration__worker *worker)
 		return;
 	if (worker->started)
 		pthread_join(worker->thread, NULL);
-	if (worker->settling.first) /* the engine still links their grants: they must stay */
+	if (worker->settling.first || worker->stuck.first) /* the engine still links their grants: they must stay */
 		ration__pool_log(worker->pool, RATION_LOG_ERROR,
 			"closed while the store could not answer: permits stay until the process ends");
 	while (worker->free) {

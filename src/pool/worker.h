@@ -14,8 +14,8 @@
  * next job finds the breaker and the permits as the response left them. When callbacks submitted
  * jobs the tick goes round again without epoll in between.
  *
- * A flight stays where it is while its grant is held, and outlives its job while the store does not
- * take the settlement.
+ * A flight stays where it is while its grant is held (the engine links it), and outlives its job while
+ * the store does not take the settlement.
  */
 #ifndef POOL_WORKER_H
 #define POOL_WORKER_H
@@ -54,6 +54,8 @@ struct ration__worker {
 	struct ration__heap rests;     /* flights */
 	struct ration__heap deadlines; /* jobs that fly */
 	struct ration__flight_list flying, settling, launching;
+	struct ration__flight_list stuck; /* settling, but the store does not answer */
+	int64_t stuck_ns;                 /* when to try them again */
 	struct ration__flight *free; /* by next */
 	uint32_t free_count;
 	struct ration__job_queue done; /* to be completed */
@@ -85,6 +87,9 @@ void ration__worker_launch(struct ration__worker *worker);
 /* Ends a flying job's attempt from our side: cancelled, or its time is over. */
 void ration__worker_abort(struct ration__worker *worker, struct ration__flight *flight,
 	enum ration__job_end end, int code);
+/* A flight for the same job without the grant, which the old one keeps. NULL: out of memory. */
+struct ration__flight *ration__flight_renew(
+	struct ration__worker *worker, struct ration__flight *flight);
 /* The attempt is over: its outcome goes into the next transaction. */
 void ration__worker_settle(struct ration__worker *worker, struct ration__flight *flight,
 	enum ration__outcome outcome, bool last, bool unused);

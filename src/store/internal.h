@@ -170,6 +170,8 @@ void ration__hot_unlink(struct ration__store *store, uint64_t epoch);
 /* The rest time of a stored record, after its envelope was checked. */
 int ration__record_check(const struct ration__env *env, const MDB_val *key, const MDB_val *value,
 	int64_t *rest_at_ns);
+/* The same without the checksum: a look, after which nothing is done that trusts it. */
+int ration__record_rest(const struct ration__env *env, const MDB_val *value, int64_t *rest_at_ns);
 int ration__key_store(const void *key, size_t length, uint8_t *out, size_t *stored);
 int ration__key_load(const MDB_val *stored, size_t *length);
 

@@ -79,8 +79,7 @@ static inline uint64_t sum_of(const MDB_val *key, uint16_t type, const void *pay
 
 /* Damage can make LMDB hand out any pointer and length: nothing is read before both are known to
  * lie inside the map. */
-static const struct envelope *open_envelope(
-	const struct ration__env *env, const MDB_val *key, const MDB_val *value)
+static const struct envelope *find_envelope(const struct ration__env *env, const MDB_val *value)
 {
 	const struct envelope *envelope = value->mv_data;
 	uintptr_t at = (uintptr_t)value->mv_data - (uintptr_t)env->map;
@@ -91,9 +90,28 @@ static const struct envelope *open_envelope(
 	if (envelope->version != ENVELOPE_VERSION || envelope->length < 8 ||
 		envelope->length > value->mv_size - sizeof(*envelope))
 		return NULL;
-	if (envelope->sum != sum_of(key, envelope->type, envelope + 1, envelope->length))
+	return envelope;
+}
+
+static const struct envelope *open_envelope(
+	const struct ration__env *env, const MDB_val *key, const MDB_val *value)
+{
+	const struct envelope *envelope = find_envelope(env, value);
+
+	if (!envelope ||
+		envelope->sum != sum_of(key, envelope->type, envelope + 1, envelope->length))
 		return NULL;
 	return envelope;
+}
+
+int ration__record_rest(const struct ration__env *env, const MDB_val *value, int64_t *rest_at_ns)
+{
+	const struct envelope *envelope = find_envelope(env, value);
+
+	if (!envelope)
+		return RATION_EIO;
+	memcpy(rest_at_ns, envelope + 1, sizeof(*rest_at_ns));
+	return 0;
 }
 
 int ration__record_check(const struct ration__env *env, const MDB_val *key, const MDB_val *value,

@@ -32,7 +32,7 @@ static int sweep_from(
 		loaded = ration__key_load(&key, &length);
 		if (loaded != RATION_EEMPTY) { /* not the marker */
 			if (loaded != 0 ||
-				ration__record_check(&store->hot, &key, &value, &rest_at) != 0)
+				ration__record_rest(&store->hot, &value, &rest_at) != 0)
 				return MDB_CORRUPTED;
 			if (n >= LOOK_MAX || *deleted == DELETE_MAX) {
 				memcpy(sweep->key, key.mv_data, key.mv_size);
@@ -40,6 +40,8 @@ static int sweep_from(
 				return 0;
 			}
 			if (rest_at <= now) {
+				if (ration__record_check(&store->hot, &key, &value, &rest_at) != 0)
+					return MDB_CORRUPTED;
 				rc = ration__env_cursor_del(&store->hot, cursor);
 				if (rc != 0)
 					return rc;

@@ -2,7 +2,7 @@
 # The commands of the README run as they are printed: its blocks marked "run", one after the other
 # in one shell, with the port replaced by a free one and a store of its own.
 set -u
-top=${srcdir:-.}
+top=$(cd "${srcdir:-.}" && pwd)
 build=$(cd "${RATION_BUILD:-.}" && pwd)
 command -v jq >/dev/null 2>&1 || {
 	echo "jq is missing"

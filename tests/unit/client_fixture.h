@@ -2,7 +2,7 @@
  * A client on a store of its own, with an upstream that does as the path says:
  *
  *     /s/NNN     that status          /slow/MS   200 after MS
- *     /flaky     503 while server.flag > 0, counted down; then 200
+ *     /flaky     503 while server.flag > 0, counted down; then 200. Also as /slow/MS/flaky
  *     /hang      never answers
  */
 #ifndef TESTS_CLIENT_FIXTURE_H
@@ -64,7 +64,7 @@ static inline bool upstream(const struct server_request *request)
 	if (number)
 		usleep((useconds_t)atoi(number) * 1000);
 	number = path_number(request->head, " /s/");
-	if (path_number(request->head, " /flaky") && request->server->flag > 0) {
+	if (path_number(request->head, "/flaky") && request->server->flag > 0) {
 		request->server->flag--;
 		number = "503";
 	}

@@ -1,5 +1,6 @@
 /* Governed sending: limits, breaker, concurrency, retries, deadlines, as a user sees them. */
 #include <signal.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include "client_fixture.h"
 #include "client/internal.h"
@@ -425,6 +426,7 @@ static pid_t stop_a_peer(const char *path)
 		struct ration__store *store;
 		struct ration__txn *txn;
 
+		prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nobody behind */
 		if (ration__store_open(&options, &store, NULL) < 0 ||
 			ration__store_begin(store, -1, &txn) < 0 || write(ready[1], "!", 1) != 1)
 			_exit(1);
@@ -439,12 +441,19 @@ static pid_t stop_a_peer(const char *path)
 	return pid;
 }
 
-Test(client_govern, a_stopped_peer_delays_decisions_and_not_what_is_on_the_wire)
+static void let_go(pid_t peer)
+{
+	kill(peer, SIGKILL);
+	cr_assert_eq(waitpid(peer, NULL, 0), peer);
+}
+
+Test(client_govern, a_stopped_peer_keeps_nothing_from_ending_and_closed_lets_nothing_start)
 {
 	char text[256], *waiting = NULL;
 	pid_t peer;
 
 	fixture_init(&f);
+	set(&f, "services.api.on_store_failure", "closed");
 	fixture_open(&f);
 	submit(&f, "/slow/500");
 	UNTIL(f.server.requests == 1);
@@ -454,9 +463,60 @@ Test(client_govern, a_stopped_peer_delays_decisions_and_not_what_is_on_the_wire)
 	cr_assert_eq(f.server.requests, 1);
 	UNTIL(ration_client_waiting(f.client, &waiting) == 0 && strstr(waiting, "store"));
 	ration_free(waiting);
-	kill(peer, SIGKILL);
-	cr_assert_eq(waitpid(peer, NULL, 0), peer);
+	let_go(peer);
 	cr_assert_eq(next_code(&f, text, sizeof(text)), 0, "%s", text);
+	cr_assert_eq(get(&f, "/hello"), 0);
+	fixture_close(&f);
+}
+
+Test(client_govern, local_goes_on_with_its_share_and_says_so)
+{
+	ration_response *r = NULL;
+	char text[256];
+	pid_t peer;
+
+	fixture_init(&f);
+	set(&f, "services.api.concurrency.max", "4");
+	fixture_open(&f);
+	f.server.flag = 1;
+	submit(&f, "/slow/400"); /* admitted by the store, ended without it */
+	UNTIL(f.server.requests == 1);
+	peer = stop_a_peer(f.store);
+	cr_assert_eq(ration_get(f.client, "api", "/flaky", &r), 0, "%s", text);
+	cr_assert(strstr(ration_response_line(r), "\"mode\":\"local\""), "%s",
+		ration_response_line(r));
+	cr_assert_eq(ration_response_attempts(r), 2);
+	ration_response_free(r);
+	cr_assert_eq(next_code(&f, text, sizeof(text)), 0, "%s", text);
+	for (int i = 0; i < 20; i++)
+		cr_assert_eq(get(&f, "/hello"), 0);
+	let_go(peer);
+	for (int i = 0; i < 20; i++)
+		cr_assert_eq(get(&f, "/hello"), 0);
+	fixture_close(&f);
+}
+
+Test(client_govern, retry_goes_on_when_the_store_does_not_take_its_first_permit_back)
+{
+	ration_request *request = new_request("/slow/300/flaky");
+	char text[256];
+	pid_t peer;
+
+	fixture_init(&f);
+	set(&f, "services.api.concurrency.max", "4");
+	set(&f, "services.api.retry.backoff.first", "600ms");
+	set(&f, "services.api.retry.backoff.max", "600ms");
+	set(&f, "services.api.retry.backoff.jitter", "none");
+	fixture_open(&f);
+	f.server.flag = 1;
+	ration_request_set_id(request, "again");
+	cr_assert_eq(ration_submit(f.client, request, 0, NULL), 0);
+	UNTIL(f.server.requests == 1);
+	peer = stop_a_peer(f.store);
+	cr_assert_eq(next_code(&f, text, sizeof(text)), 0, "%s", text);
+	cr_assert_eq(f.server.requests, 2);
+	let_go(peer);
+	cr_assert_eq(get(&f, "/hello"), 0);
 	fixture_close(&f);
 }
 
