@@ -40,7 +40,10 @@ wait $all $peer_pid 2>/dev/null
 server_quiet
 
 # The longest silence that touches each stop. 100 ms for a busy machine.
-jq -r .mono "$log" | sort -n >"$folder/times"
+{
+	jq -r .mono "$log"
+	tail -n 1 "$folder/stops" | cut -d ' ' -f 2 # who fell silent for good is late, too
+} | sort -n >"$folder/times"
 awk 'NR == FNR { at[NR] = $1; n = NR; next }
 	{ longest = 0
 	for (k = 2; k <= n; k++) if (at[k] > $1 && at[k - 1] < $2 && at[k] - at[k - 1] > longest)
@@ -50,7 +53,8 @@ late=$(awk '$1 > 350' "$folder/silences" | wc -l)
 inside=$(awk '$1 > 200' "$folder/silences" | wc -l)
 say "$stops stops, silences in ms: median $(sed -n "$(((stops + 1) / 2))p" "$folder/silences")," \
 	"longest $(tail -n 1 "$folder/silences"); $inside found it inside; $late late"
-most "late, in 100" 1 "$(awk -v l="$late" -v n="$stops" 'BEGIN { print 100 * l / n }')"
+# 99 in 100, and in a short run the one that a busy machine may cost
+most "late" "$(sized 1 $((stops / 100)))" "$late"
 least "stops that found it inside" 1 "$inside"
 is "nobody's job failed" 0 "$(results 'map(select(.outcome!="ok"))|length' 1 2 3)"
 for i in 1 2 3; do
