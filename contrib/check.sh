@@ -61,22 +61,36 @@ if [ -n "$sanitizer" ]; then
 	export UBSAN_OPTIONS="log_path=$reports/ubsan:print_stacktrace=1${UBSAN_OPTIONS:+:$UBSAN_OPTIONS}"
 	export TSAN_OPTIONS="log_path=$reports/tsan:second_deadlock_stack=1${TSAN_OPTIONS:+:$TSAN_OPTIONS}"
 fi
+if [ -z "$tests" ]; then
+	tests=$(make -s list-tests)
+	[ "$sanitizer" != thread ] || tests=$(echo "$tests" | grep '^tests/stress/')
+fi
+# shellcheck disable=SC2086
+make -j"$jobs" $(for one in $tests; do case $one in *.sh) ;; *) echo "$one" ;; esac; done)
+case $tests in
+*.sh*) make -j"$jobs" check TESTS= ;; # what the scripts run
+esac
 status=0
-if [ -z "$tests" ] && [ "$sanitizer" = thread ]; then
-	tests=$(make -s list-tests | grep '^tests/stress/')
-fi
-if [ -n "$tests" ]; then
-	programs=$(for one in $tests; do case $one in *.sh) ;; *) echo "$one" ;; esac; done)
-	# shellcheck disable=SC2086
-	[ -z "$programs" ] || make -j"$jobs" $programs
-	# shellcheck disable=SC2086
-	make -j"$jobs" VERBOSE=1 TESTS="$(echo $tests)" check-TESTS || status=1
-else
-	make -j"$jobs" VERBOSE=1 check || status=1
-fi
+# run JOBS TEST...
+run() {
+	at_once=$1
+	shift
+	[ $# -eq 0 ] || make -j"$at_once" VERBOSE=1 TESTS="$*" check-TESTS || status=1
+}
+# a fleet that shares its cores with other tests says little about fairness
+# shellcheck disable=SC2046
+run "$jobs" $(printf '%s\n' $tests | grep -v '^tests/multiproc/')
+# shellcheck disable=SC2046
+run 1 $(printf '%s\n' $tests | grep '^tests/multiproc/')
+
 if [ -n "$sanitizer" ] && [ -n "$(ls "$reports")" ]; then
 	head -n 60 "$reports"/*
 	echo "check.sh: the sanitizer reported: see $folder/reports"
 	status=1
 fi
+results=$(for one in $tests; do
+	sed -n "s/^:global-test-result: \(.*\)/\1 ${one%.sh}/p" "${one%.sh}.trs" 2>/dev/null || :
+done)
+say "$(echo "$results" | grep -c '^PASS') of $(echo $tests | wc -w) passed"
+echo "$results" | grep -v '^PASS' || [ $status -ne 0 ] || echo "all passed"
 exit $status

@@ -5,19 +5,19 @@
 # packages_of PURPOSE: names of packages
 packages_of() {
 	case $1 in
-	build) # building and running
+	build) # building and running; scdoc for the manual pages
 		echo autoconf automake libtool make gcc libc6-dev pkgconf \
 			libcurl4-openssl-dev libjansson-dev libyaml-dev libxxhash-dev liblmdb-dev \
-			libmicrohttpd-dev ca-certificates
+			libmicrohttpd-dev ca-certificates scdoc
 		;;
-	test) # the suites; g++ for the headers' check, scdoc for the manual pages
-		echo libcriterion-dev g++ binutils curl jq scdoc
+	test) # the suites; g++ for the headers' check
+		echo libcriterion-dev g++ binutils curl jq
 		;;
 	bench)
 		echo nginx-light
 		;;
 	ci) # make distcheck, and the clean root
-		echo xz-utils clang-format debootstrap
+		echo xz-utils debootstrap
 		;;
 	*)
 		echo "packages_of: no such purpose: $1" >&2

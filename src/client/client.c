@@ -108,8 +108,8 @@ static int add_services(ration_client *client, const ration_config *config, rati
 /* ---- opening ---- */
 
 /* Idle connections are a worker's, for all services: the most that one of them asks for. */
-static int size_connections(const ration_config *config, struct ration__pool_options *options,
-	ration_error **err)
+static int size_connections(
+	const ration_config *config, struct ration__pool_options *options, ration_error **err)
 {
 	int count = ration__config_service_count(config);
 
@@ -205,8 +205,8 @@ no_engine:
 
 void ration_client_close(ration_client *client)
 {
-	/* On a worker it would wait for itself. In a forked child the locks may be held by threads that
-	 * are not there: what the child inherited stays as it is. */
+	/* On a worker it would wait for itself. In a forked child the locks may be held by threads
+	 * that are not there: what the child inherited stays as it is. */
 	if (!client || ration__on_worker() || ration__pool_forked(client->pool))
 		return;
 	ration__pool_free(client->pool);

@@ -33,9 +33,10 @@ struct ration_client {
 /* client.c */
 
 /* Adds config's service of that name to a client that is open; one that is there stays as it is.
- * Blocks on the store. 0, RATION_ESERVICE, RATION_ECONFIG, RATION_ENOMEM, or a store error. [any] */
-int ration__client_add_service(ration_client *client, const ration_config *config,
-	const char *name, ration_error **err);
+ * Blocks on the store. 0, RATION_ESERVICE, RATION_ECONFIG, RATION_ENOMEM, or a store error. [any]
+ */
+int ration__client_add_service(
+	ration_client *client, const ration_config *config, const char *name, ration_error **err);
 /* NULL: none of that name. [any] */
 struct ration__client_service *ration__client_service(
 	const ration_client *client, const char *name);

@@ -30,7 +30,8 @@ static int make_conf(const struct ration__request_view *view,
 	return 0;
 }
 
-static int make_job(const ration_client *client, const ration_request *request, struct ration__job **out)
+static int make_job(
+	const ration_client *client, const ration_request *request, struct ration__job **out)
 {
 	struct ration__client_service *service;
 	struct ration__service_conf *conf;
@@ -56,7 +57,7 @@ static int make_job(const ration_client *client, const ration_request *request, 
 	total_ns = job->conf->timeouts.total_ns;
 	if (view.deadline_ms >= 0)
 		total_ns = ration__min64(view.deadline_ms, RATION__NEVER / RATION__NS_PER_MS / 2) *
-			RATION__NS_PER_MS;
+			   RATION__NS_PER_MS;
 	job->mark_ns = ration__engine_now(client->engine);
 	if (total_ns >= 0)
 		job->deadline_ns = job->mark_ns + total_ns;
@@ -73,7 +74,8 @@ static int check_open(const ration_client *client)
 	return rc;
 }
 
-int ration_submit(ration_client *client, ration_request *request, int64_t wait_ms, ration_ticket *ticket)
+int ration_submit(
+	ration_client *client, ration_request *request, int64_t wait_ms, ration_ticket *ticket)
 {
 	struct ration__job *job;
 	int rc = check_open(client);
@@ -162,8 +164,7 @@ int ration_next(ration_client *client, int64_t timeout_ms, ration_response **out
 		rc = RATION_EINVAL;
 	if (rc == 0 && ration__on_worker())
 		rc = RATION_EWORKER;
-	return rc < 0 ? rc :
-			ration__completion_next(&client->pool->completion, timeout_ms, out);
+	return rc < 0 ? rc : ration__completion_next(&client->pool->completion, timeout_ms, out);
 }
 
 int ration_fd(const ration_client *client)

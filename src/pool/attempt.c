@@ -31,7 +31,8 @@ void ration__worker_settle(struct ration__worker *worker, struct ration__flight 
 	ration__flight_add(&worker->settling, flight);
 }
 
-int ration__worker_rest(struct ration__worker *worker, struct ration__flight *flight, int64_t delay_ns)
+int ration__worker_rest(
+	struct ration__worker *worker, struct ration__flight *flight, int64_t delay_ns)
 {
 	int rc = ration__heap_set(&worker->rests, &flight->timer, worker->now_ns + delay_ns);
 
@@ -62,7 +63,8 @@ static void end(struct ration__flight *flight, enum ration__job_end why, int cod
 }
 
 /* Of what would be retried: true when the job rests. */
-static bool try_again(struct ration__worker *worker, struct ration__flight *flight, int64_t delay_ns)
+static bool try_again(
+	struct ration__worker *worker, struct ration__flight *flight, int64_t delay_ns)
 {
 	struct ration__job *job = flight->job;
 
@@ -109,8 +111,7 @@ static void judge(struct ration__worker *worker, struct ration__flight *flight)
 		again = try_again(worker, flight, delay_ns);
 		break;
 	case RATION__RETRY_EXHAUSTED:
-		end(flight,
-			flight->attempts > 1 ? RATION__ENDED_EXHAUSTED : RATION__ENDED_ATTEMPT,
+		end(flight, flight->attempts > 1 ? RATION__ENDED_EXHAUSTED : RATION__ENDED_ATTEMPT,
 			attempt->code);
 		break;
 	case RATION__RETRY_UNKNOWN:
@@ -132,18 +133,22 @@ void ration__worker_abort(struct ration__worker *worker, struct ration__flight *
 	int64_t elapsed_ns = worker->io_ns - attempt->start_ns;
 	/* Out of time: the server's fault when it had most of the job's time, else the queue's. */
 	bool slow = why == RATION__ENDED_DEADLINE &&
-		elapsed_ns >= (job->deadline_ns - flight->begin_ns) / 2;
+		    elapsed_ns >= (job->deadline_ns - flight->begin_ns) / 2;
 
 	ration__multi_cancel(worker->multi, flight->transfer);
-	*attempt = (struct ration__attempt){.code = code, .sent = -1, .start_ns = attempt->start_ns,
-		.end_ns = worker->io_ns, .elapsed_us = elapsed_ns / 1000};
+	*attempt = (struct ration__attempt){.code = code,
+		.sent = -1,
+		.start_ns = attempt->start_ns,
+		.end_ns = worker->io_ns,
+		.elapsed_us = elapsed_ns / 1000};
 	attempt->end.end = slow ? RATION__END_AMBIGUOUS : RATION__END_CANCELLED;
 	attempt->end.timed_out = slow;
 	snprintf(attempt->message, sizeof(attempt->message), "%s", ration_strerror(code));
 	land(worker, flight);
 	ration__flight_note(flight, attempt);
 	end(flight, why, code);
-	ration__worker_settle(worker, flight, slow ? RATION__FAILURE : RATION__IGNORED, true, false);
+	ration__worker_settle(
+		worker, flight, slow ? RATION__FAILURE : RATION__IGNORED, true, false);
 }
 
 void ration__worker_collect(struct ration__worker *worker)

@@ -22,22 +22,22 @@ struct ration__waiter {
 	pthread_cond_t done;
 	bool ended;
 	ration_response *response; /* NULL: out of memory */
-	void *user;                /* the request's */
+	void *user;		   /* the request's */
 };
 
 struct ration__completion {
-	_Atomic uint32_t held;       /* places taken */
-	_Atomic uint32_t watching;   /* threads that wait in enter or next */
-	_Atomic uint32_t draining;   /* in drain */
-	_Atomic uint32_t performing; /* places of ration_perform */
-	_Atomic uint32_t calling;    /* workers inside callbacks */
+	_Atomic uint32_t held;	       /* places taken */
+	_Atomic uint32_t watching;     /* threads that wait in enter or next */
+	_Atomic uint32_t draining;     /* in drain */
+	_Atomic uint32_t performing;   /* places of ration_perform */
+	_Atomic uint32_t calling;      /* workers inside callbacks */
 	_Atomic(const void *) fetcher; /* the thread that fetched last */
 	uint32_t max;
 	pthread_mutex_t mutex; /* the rest; a leaf */
 	pthread_cond_t arrived, changed;
 	ration_response *first, **last;
 	uint32_t unfetched; /* responses in the queue */
-	uint32_t lost;      /* responses that there was no memory for */
+	uint32_t lost;	    /* responses that there was no memory for */
 	int fd;
 	bool fd_wanted, fd_set;
 	ration_done_fn fn; /* set before the first submit */
@@ -55,8 +55,8 @@ int ration__completion_enter(struct ration__completion *completion, int64_t wait
 void ration__completion_exit(struct ration__completion *completion);
 
 /* Responses of one tick, linked; lost: places whose response could not be made. */
-void ration__completion_put(
-	struct ration__completion *completion, ration_response *first, uint32_t count, uint32_t lost);
+void ration__completion_put(struct ration__completion *completion, ration_response *first,
+	uint32_t count, uint32_t lost);
 /* Hands one to the callback; between _begin and _end. Frees the place first, so that the callback
  * may submit. */
 void ration__completion_begin(struct ration__completion *completion);

@@ -66,8 +66,7 @@ static void take_rested(struct ration__worker *worker)
 		struct ration__job *job = flight->job;
 
 		if (flight->settling && !flight->stuck) { /* its permit is not given back yet */
-			ration__heap_set(
-				&worker->rests, timer, worker->now_ns + RATION__NS_PER_MS);
+			ration__heap_set(&worker->rests, timer, worker->now_ns + RATION__NS_PER_MS);
 			continue;
 		}
 		job->mark_ns = timer->at_ns;
@@ -84,8 +83,8 @@ static void take_rested(struct ration__worker *worker)
 			ration__worker_end(worker, job, RATION__ENDED_ERROR, RATION_ENOMEM);
 	}
 	timer = ration__heap_first(&worker->rests);
-	atomic_store_explicit(&worker->rest_until_ns, timer ? timer->at_ns : RATION__NEVER,
-		memory_order_relaxed);
+	atomic_store_explicit(
+		&worker->rest_until_ns, timer ? timer->at_ns : RATION__NEVER, memory_order_relaxed);
 }
 
 /* What the store did not take is tried again. */
@@ -212,8 +211,10 @@ static bool take_one(struct ration__worker *worker, uint32_t number)
 	worker->asked[worker->ask_count] = job->flight;
 	worker->ask_claim[worker->ask_count] = (uint8_t)number;
 	worker->asks[worker->ask_count++] = (struct ration__ask){.keyset = lane->keyset,
-		.costs = ration__job_costs(job), .cost_count = job->cost_count,
-		.grant = &job->flight->grant, .may_book = true};
+		.costs = ration__job_costs(job),
+		.cost_count = job->cost_count,
+		.grant = &job->flight->grant,
+		.may_book = true};
 	claim->answer.asked++;
 	return true;
 }
@@ -234,11 +235,10 @@ static void take(struct ration__worker *worker)
 		int8_t priority = lane->priority;
 
 		do {
-			worker->claims[worker->claim_count] =
-				(struct ration__claim){.lane = lane};
+			worker->claims[worker->claim_count] = (struct ration__claim){.lane = lane};
 			take_one(worker, worker->claim_count++);
 		} while (worker->ask_count < room && worker->claim_count < RATION__BATCH_MAX &&
-			(lane = ration__lanes_claim(lanes, &priority)) != NULL);
+			 (lane = ration__lanes_claim(lanes, &priority)) != NULL);
 		for (bool any = true; any && worker->ask_count < room;) {
 			any = false;
 			for (uint32_t i = first;
@@ -253,11 +253,11 @@ bool ration__worker_has_work(struct ration__worker *worker)
 	struct ration__timer *rest = ration__heap_first(&worker->rests);
 
 	return atomic_load_explicit(&worker->poked, memory_order_relaxed) ||
-		!ration__inbox_empty(&worker->pool->inbox) ||
-		(worker->settling.first && worker->now_ns >= worker->hold_ns) ||
-		(worker->more && worker->now_ns >= worker->hold_ns) ||
-		(worker->stuck.first && worker->now_ns >= worker->stuck_ns) ||
-		worker->now_ns >= worker->pool_ns || (rest && rest->at_ns <= worker->now_ns);
+	       !ration__inbox_empty(&worker->pool->inbox) ||
+	       (worker->settling.first && worker->now_ns >= worker->hold_ns) ||
+	       (worker->more && worker->now_ns >= worker->hold_ns) ||
+	       (worker->stuck.first && worker->now_ns >= worker->stuck_ns) ||
+	       worker->now_ns >= worker->pool_ns || (rest && rest->at_ns <= worker->now_ns);
 }
 
 void ration__worker_prepare(struct ration__worker *worker)
@@ -274,15 +274,15 @@ void ration__worker_prepare(struct ration__worker *worker)
 		take(worker);
 	if (!worker->ask_count)
 		for (uint32_t i = 0; i < worker->claim_count; i++)
-			ration__lanes_return(&pool->lanes, worker->claims[i].lane,
-				&worker->claims[i].answer);
+			ration__lanes_return(
+				&pool->lanes, worker->claims[i].lane, &worker->claims[i].answer);
 	ration__worker_unlock(worker);
 }
 
 /* ---- without: the transaction ---- */
 
-static void tell_breaker(
-	struct ration__worker *worker, const struct ration__flight *flight, const struct ration__settle *settle)
+static void tell_breaker(struct ration__worker *worker, const struct ration__flight *flight,
+	const struct ration__settle *settle)
 {
 	const char *name = flight->job ? flight->job->conf->name : "";
 
@@ -290,8 +290,8 @@ static void tell_breaker(
 		ration__pool_log(worker->pool, RATION_LOG_WARNING,
 			"service %s: circuit breaker opened", name);
 	if (settle->breaker_closed)
-		ration__pool_log(worker->pool, RATION_LOG_INFO,
-			"service %s: circuit breaker closed", name);
+		ration__pool_log(
+			worker->pool, RATION_LOG_INFO, "service %s: circuit breaker closed", name);
 }
 
 static void fill_settles(struct ration__worker *worker)
@@ -299,20 +299,20 @@ static void fill_settles(struct ration__worker *worker)
 	struct ration__flight *flight = worker->settling.first;
 
 	for (; flight && worker->settle_count < RATION__BATCH_MAX; flight = flight->next)
-		worker->settles[worker->settle_count++] = (struct ration__settle){
-			.grant = &flight->grant,
-			.outcome = flight->outcome,
-			.last = flight->last,
-			.unused = flight->unused,
-			.costs = flight->job ? ration__job_costs(flight->job) : NULL,
-			.cost_count = flight->job ? flight->job->cost_count : 0};
+		worker->settles[worker->settle_count++] =
+			(struct ration__settle){.grant = &flight->grant,
+				.outcome = flight->outcome,
+				.last = flight->last,
+				.unused = flight->unused,
+				.costs = flight->job ? ration__job_costs(flight->job) : NULL,
+				.cost_count = flight->job ? flight->job->cost_count : 0};
 }
 
 void ration__worker_transact(struct ration__worker *worker)
 {
 	struct ration__pool *pool = worker->pool;
-	struct ration__batch batch = {.settles = worker->settles, .asks = worker->asks,
-		.ask_count = worker->ask_count};
+	struct ration__batch batch = {
+		.settles = worker->settles, .asks = worker->asks, .ask_count = worker->ask_count};
 	int rc;
 
 	fill_settles(worker);
@@ -322,10 +322,11 @@ void ration__worker_transact(struct ration__worker *worker)
 	worker->settle_count = rc == 0 ? (uint32_t)batch.settle_count : 0;
 	worker->hold_ns = 0;
 	if (rc < 0 && !pool->clock_injected) /* which would never come to its end */
-		worker->hold_ns = worker->now_ns +
-			(rc == RATION_EAGAIN ? HOLD_BUSY_NS : HOLD_STORE_NS);
+		worker->hold_ns =
+			worker->now_ns + (rc == RATION_EAGAIN ? HOLD_BUSY_NS : HOLD_STORE_NS);
 	if (rc != RATION_EAGAIN &&
-		atomic_exchange_explicit(&pool->store_code, rc, memory_order_relaxed) != rc && rc < 0)
+		atomic_exchange_explicit(&pool->store_code, rc, memory_order_relaxed) != rc &&
+		rc < 0)
 		ration__pool_log(pool, RATION_LOG_ERROR, "no decisions: %s", ration_strerror(rc));
 	if (batch.woken)
 		atomic_store(&pool->woken, true);

@@ -10,7 +10,9 @@
 static void write_denial(
 	const struct ration__worker *worker, const struct ration__job *job, char *out, size_t size)
 {
-	struct ration__ask ask = {.decision = RATION__DENIED, .denial = job->denial, .rule = job->rule,
+	struct ration__ask ask = {.decision = RATION__DENIED,
+		.denial = job->denial,
+		.rule = job->rule,
 		.at_ns = job->timer.at_ns};
 
 	ration__denial_text(out, size, job->service->guard, &ask, worker->now_ns);
@@ -83,8 +85,11 @@ static ration_response *make_response(const struct ration__worker *worker, struc
 	bool performs = job->flags & RATION__JOB_PERFORM;
 	struct ration__wait_note waits[RATION__WAITS_MAX];
 	char message[MESSAGE_MAX];
-	struct ration__response_parts parts = {.call = ration__job_call(job), .service = job->conf,
-		.code = job->code, .message = message, .waits = waits,
+	struct ration__response_parts parts = {.call = ration__job_call(job),
+		.service = job->conf,
+		.code = job->code,
+		.message = message,
+		.waits = waits,
 		.mode = ration__mode_name(flight ? flight->mode : RATION__EXACT),
 		.user = performs ? ((struct ration__waiter *)job->user)->user : job->user};
 
@@ -124,8 +129,7 @@ void ration__worker_finish(struct ration__worker *worker)
 	if (calls)
 		ration__completion_begin(completion);
 	while ((job = ration__job_queue_take(&worker->done)) != NULL) {
-		struct ration__waiter *waiter =
-			job->flags & RATION__JOB_PERFORM ? job->user : NULL;
+		struct ration__waiter *waiter = job->flags & RATION__JOB_PERFORM ? job->user : NULL;
 		ration_response *response = make_response(worker, job);
 
 		free_job(worker, job);

@@ -35,9 +35,9 @@ static const char *key_value(const struct ration__lane *lane, const char *name)
 
 static const struct ration__limit *limit_of(const struct ration__pool_service *service, int rule)
 {
-	return rule >= 0 && (uint32_t)rule < service->rules.limit_count ?
-		&service->rules.limits[rule] :
-		NULL;
+	return rule >= 0 && (uint32_t)rule < service->rules.limit_count
+		       ? &service->rules.limits[rule]
+		       : NULL;
 }
 
 static uint64_t plain_hash(const struct ration__pool_service *service, int rule)
@@ -81,8 +81,8 @@ static const char *reason_name(struct ration__pool_service *service, int rule)
 	return reason->name;
 }
 
-static struct ration__group *new_group(struct ration__lanes *lanes,
-	struct ration__pool_service *service, int rule, uint64_t hash)
+static struct ration__group *new_group(
+	struct ration__lanes *lanes, struct ration__pool_service *service, int rule, uint64_t hash)
 {
 	struct ration__group *group = calloc(1, sizeof(*group));
 	const struct ration__limit *limit = limit_of(service, rule);
@@ -141,7 +141,7 @@ void ration__group_unref(struct ration__lanes *lanes, struct ration__group *grou
 static int64_t turn_of(const struct ration__lane *lane)
 {
 	return ((int64_t)(RATION__PRIORITY_MAX - lane->priority) << 48) |
-		(int64_t)(lane->turn & ((UINT64_C(1) << 48) - 1));
+	       (int64_t)(lane->turn & ((UINT64_C(1) << 48) - 1));
 }
 
 int ration__group_park(
@@ -153,8 +153,11 @@ int ration__group_park(
 	if (rc < 0)
 		return rc;
 	/* the earliest of what its lanes were told, unless that time is over */
-	if (group->timer.index && group->timer.at_ns > lanes->now_ns)
+	if (group->timer.index && group->timer.at_ns > lanes->now_ns &&
+		(!group->unsure || group->loose))
 		at_ns = ration__min64(at_ns, group->timer.at_ns);
+	else
+		group->unsure = false;
 	rc = ration__heap_set(&lanes->due, &group->timer, at_ns);
 	if (rc < 0)
 		ration__heap_remove(&group->lanes, &lane->timer);
@@ -174,10 +177,14 @@ void ration__group_release(struct ration__lanes *lanes, struct ration__group *gr
 	struct ration__timer *timer;
 
 	for (; n > 0 && (timer = ration__heap_first(&group->lanes)) != NULL; n--) {
+		struct ration__lane *lane = RATION__CONTAINER(timer, struct ration__lane, timer);
+
 		ration__heap_remove(&group->lanes, timer);
-		ration__lane_make_ready(
-			lanes, RATION__CONTAINER(timer, struct ration__lane, timer));
+		lane->loose = true;
+		group->loose++;
+		ration__lane_make_ready(lanes, lane);
 	}
+	group->unsure = true;
 	if (group->lanes.count) /* it is in the heap, so this only moves it */
 		ration__heap_set(&lanes->due, &group->timer, lanes->now_ns + FALLBACK_NS);
 	else
@@ -194,8 +201,8 @@ void ration__lanes_tick(struct ration__lanes *lanes)
 			lanes, RATION__CONTAINER(timer, struct ration__lane, timer));
 	}
 	while ((timer = ration__heap_first(&lanes->due)) && timer->at_ns <= lanes->now_ns)
-		ration__group_release(
-			lanes, RATION__CONTAINER(timer, struct ration__group, timer), RELEASE_FIRST);
+		ration__group_release(lanes, RATION__CONTAINER(timer, struct ration__group, timer),
+			RELEASE_FIRST);
 }
 
 void ration__lanes_release(

@@ -49,8 +49,7 @@ void ration__inbox_sleep(struct ration__inbox *inbox, unsigned worker)
 
 void ration__inbox_awake(struct ration__inbox *inbox, unsigned worker)
 {
-	atomic_fetch_and_explicit(
-		&inbox->sleeping, ~(UINT64_C(1) << worker), memory_order_seq_cst);
+	atomic_fetch_and_explicit(&inbox->sleeping, ~(UINT64_C(1) << worker), memory_order_seq_cst);
 }
 
 bool ration__inbox_claim(struct ration__inbox *inbox, unsigned worker)

@@ -35,7 +35,7 @@
 struct ration__inbox {
 	_Atomic(struct ration__job *) top;
 	_Atomic uint64_t sleeping; /* bit per worker */
-	uint64_t workers;          /* all bits; constant */
+	uint64_t workers;	   /* all bits; constant */
 };
 
 void ration__inbox_init(struct ration__inbox *inbox, unsigned workers);

@@ -104,7 +104,8 @@ void ration__flight_waited(struct ration__flight *flight, const char *name, int6
 			flight->waits[i].ns += ns;
 			return;
 		}
-	/* more reasons than there is room for: the last one stands for the rest, so the sum is right */
+	/* more reasons than there is room for: the last one stands for the rest, so the sum is
+	 * right */
 	if (flight->wait_count == RATION__WAITS_MAX) {
 		flight->waits[RATION__WAITS_MAX - 1].ns += ns;
 		return;
@@ -124,6 +125,6 @@ void ration__flight_note(struct ration__flight *flight, const struct ration__att
 	note = &flight->notes[flight->note_count++];
 	*note = (struct ration__attempt_note){
 		.code_or_status = (int16_t)(attempt->status > 0 ? attempt->status : attempt->code),
-		.elapsed_us = attempt->elapsed_us > UINT32_MAX ? UINT32_MAX :
-								 (uint32_t)attempt->elapsed_us};
+		.elapsed_us = attempt->elapsed_us > UINT32_MAX ? UINT32_MAX
+							       : (uint32_t)attempt->elapsed_us};
 }

@@ -49,11 +49,11 @@ enum ration__flight_phase {
 
 /* Why a job ended; which words its message is made of. */
 enum ration__job_end {
-	RATION__ENDED_ATTEMPT,   /* as the last attempt says */
+	RATION__ENDED_ATTEMPT,	 /* as the last attempt says */
 	RATION__ENDED_EXHAUSTED, /* likewise, and its attempts are used up */
-	RATION__ENDED_NO_TIME,   /* likewise, and the retry would be past the deadline */
-	RATION__ENDED_DENIED,    /* refused by the guard, or not had within `wait` */
-	RATION__ENDED_LATE,      /* what it waits for comes after its deadline */
+	RATION__ENDED_NO_TIME,	 /* likewise, and the retry would be past the deadline */
+	RATION__ENDED_DENIED,	 /* refused by the guard, or not had within `wait` */
+	RATION__ENDED_LATE,	 /* what it waits for comes after its deadline */
 	RATION__ENDED_DEADLINE,
 	RATION__ENDED_CANCEL,
 	RATION__ENDED_ERROR, /* code says all */
@@ -62,27 +62,28 @@ enum ration__job_end {
 struct ration__job {
 	struct ration__job *next; /* inbox, lane, its worker's cancels, or a list of the ended */
 	union {
-		struct ration__job **link;  /* what points here, in a lane and among cancels */
-		const char *waited_for;     /* DONE: what it waited for since mark_ns */
+		struct ration__job **link; /* what points here, in a lane and among cancels */
+		const char *waited_for;	   /* DONE: what it waited for since mark_ns */
 	};
 	struct ration__pool_service *service;
 	struct ration__lane *lane; /* from the first intake to the end; counted there */
-	const struct ration__service_conf *conf; /* the service's, or its own (RATION__JOB_OWN_CONF) */
+	const struct ration__service_conf
+		*conf;		       /* the service's, or its own (RATION__JOB_OWN_CONF) */
 	struct ration__flight *flight; /* NULL: never left its lane */
 	void *user; /* the caller's, or struct ration__waiter (RATION__JOB_PERFORM) */
-	struct ration__entry ticket;  /* hash: the ticket, which is also the place in line */
-	struct ration__timer timer;   /* QUEUED: pool's; FLYING: worker's. DONE: at_ns is until when it
-	                                 would have waited */
-	int64_t mark_ns;     /* since when it waits for its next attempt; RATION__NEVER: it does not */
+	struct ration__entry ticket; /* hash: the ticket, which is also the place in line */
+	struct ration__timer timer;  /* QUEUED: pool's; FLYING: worker's. DONE: at_ns is until when
+					it  would have waited */
+	int64_t mark_ns; /* since when it waits for its next attempt; RATION__NEVER: it does not */
 	int64_t deadline_ns; /* RATION__NEVER */
-	int32_t code;        /* DONE */
-	uint32_t keys;       /* offset of "name\0value\0" ... from the job; keys_length bytes */
+	int32_t code;	     /* DONE */
+	uint32_t keys;	     /* offset of "name\0value\0" ... from the job; keys_length bytes */
 	uint16_t keys_length;
 	uint8_t key_count, cost_count;
 	int16_t rule; /* DONE, denied: which */
 	int8_t priority;
-	uint8_t state; /* enum ration__job_state */
-	uint8_t end;   /* enum ration__job_end */
+	uint8_t state;	/* enum ration__job_state */
+	uint8_t end;	/* enum ration__job_end */
 	uint8_t denial; /* DONE */
 	uint8_t flags;
 	uint8_t reserved;
@@ -90,7 +91,7 @@ struct ration__job {
 };
 static_assert(sizeof(struct ration__job) <= 144, "a queued job must stay small");
 
-#define RATION__JOB_TICKET 1    /* in the table of tickets, or will be */
+#define RATION__JOB_TICKET 1 /* in the table of tickets, or will be */
 #define RATION__JOB_OWN_CONF 2
 #define RATION__JOB_PERFORM 4
 #define RATION__JOB_CANCELLED 8 /* HELD: its worker was told, or (link set) will be */
@@ -131,9 +132,9 @@ struct ration__flight {
 	struct ration__flight *next, **link; /* its worker's flying, settling or free ones */
 	struct ration__grant grant;
 	struct ration__transfer *transfer; /* FLYING */
-	struct ration__timer timer;        /* RESTING: when to go on */
-	int64_t begin_ns;                  /* submit */
-	int64_t rest_ns;                   /* RESTING: since when */
+	struct ration__timer timer;	   /* RESTING: when to go on */
+	int64_t begin_ns;		   /* submit */
+	int64_t rest_ns;		   /* RESTING: since when */
 	uint32_t attempts, throttled;
 	uint8_t phase; /* enum ration__flight_phase */
 	bool has_id, has_attempt;

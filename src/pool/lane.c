@@ -78,8 +78,7 @@ static void queue_leave(struct ration__lanes *lanes, struct ration__keyset *keys
 {
 	if (lanes->leave_count == lanes->leave_capacity) {
 		uint32_t capacity = lanes->leave_capacity ? lanes->leave_capacity * 2 : 16;
-		struct ration__keyset **leaves =
-			realloc(lanes->leaves, capacity * sizeof(*leaves));
+		struct ration__keyset **leaves = realloc(lanes->leaves, capacity * sizeof(*leaves));
 
 		if (!leaves) {
 			ration__keyset_unref(keyset);
@@ -113,6 +112,9 @@ void ration__lane_detach(struct ration__lanes *lanes, struct ration__lane *lane)
 
 void ration__lane_drop_group(struct ration__lanes *lanes, struct ration__lane *lane)
 {
+	if (lane->loose)
+		lane->group->loose--;
+	lane->loose = false;
 	ration__group_unref(lanes, lane->group);
 	lane->group = NULL;
 }
@@ -146,8 +148,8 @@ void ration__lane_set_aside(struct ration__lanes *lanes, struct ration__lane *la
 static bool is_lane_of(const struct ration__lane *lane, const struct ration__job *job)
 {
 	return lane->service == job->service && lane->priority == job->priority &&
-		lane->keys_length == job->keys_length &&
-		memcmp(lane->keys, ration__job_keys(job), job->keys_length) == 0;
+	       lane->keys_length == job->keys_length &&
+	       memcmp(lane->keys, ration__job_keys(job), job->keys_length) == 0;
 }
 
 struct ration__lane *ration__lane_of(struct ration__lanes *lanes, const struct ration__job *job)

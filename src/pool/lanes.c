@@ -33,7 +33,8 @@ static int arm(struct ration__lanes *lanes, struct ration__job *job)
 	return at_ns < RATION__NEVER ? ration__heap_set(&lanes->deadlines, &job->timer, at_ns) : 0;
 }
 
-static void enqueued(struct ration__lanes *lanes, struct ration__lane *lane, struct ration__job *job)
+static void enqueued(
+	struct ration__lanes *lanes, struct ration__lane *lane, struct ration__job *job)
 {
 	job->state = RATION__JOB_QUEUED;
 	if (lane->state != RATION__LANE_IDLE)

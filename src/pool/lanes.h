@@ -42,11 +42,12 @@ struct ration__lane {
 	struct ration__pool_service *service;
 	struct ration__keyset *keyset; /* NULL: to be made at the next ask */
 	struct ration__job *head, **tail;
-	struct ration__lane *next, **link; /* READY: ring; without any job: the list of spare lanes */
+	struct ration__lane *next,
+		**link;		     /* READY: ring; without any job: the list of spare lanes */
 	struct ration__timer timer;  /* PARKED: its turn in the group; BOOKED: its time */
 	struct ration__group *group; /* what it waits for, or waited for last; counted */
-	const char *reason;          /* the same as a name */
-	int64_t denied_ns;           /* when it was last denied */
+	const char *reason;	     /* the same as a name */
+	int64_t denied_ns;	     /* when it was last denied */
 	uint64_t turn;
 	uint32_t jobs; /* queued, claimed, flying and resting */
 	uint32_t keys_length;
@@ -55,6 +56,7 @@ struct ration__lane {
 	uint8_t state;
 	int8_t priority;
 	bool waits; /* the keyset holds a booking or a waiting place */
+	bool loose; /* let go of its group, and not answered since */
 	char keys[];
 };
 
@@ -63,13 +65,15 @@ struct ration__group {
 	struct ration__entry entry;
 	struct ration__pool_service *service;
 	struct ration__group *next, **link; /* service's list */
-	struct ration__heap lanes;          /* PARKED, by priority and turn */
-	struct ration__timer timer;         /* when to ask again; set while it has parked lanes */
+	struct ration__heap lanes;	    /* PARKED, by priority and turn */
+	struct ration__timer timer;	    /* when to ask again; set while it has parked lanes */
 	const char *reason;
 	int64_t at_ns;
 	uint32_t refs;
+	uint32_t loose; /* lanes let go that were not answered since */
 	int16_t rule;
 	uint8_t denial;
+	bool unsure; /* the timer is only there lest those let go never ask */
 };
 
 struct ration__ring {

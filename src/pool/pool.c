@@ -39,8 +39,8 @@ static void wake(void *arg)
 /* A page of zeros in the child, whoever forks and however: cheaper to look at than getpid. */
 static unsigned char *make_fork_mark(void)
 {
-	unsigned char *mark = mmap(
-		NULL, FORK_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	unsigned char *mark =
+		mmap(NULL, FORK_PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 
 	if (mark == MAP_FAILED)
 		return NULL;
@@ -176,7 +176,8 @@ static void write_event(struct ration__worker *worker)
 
 void ration__pool_poke(struct ration__pool *pool, struct ration__worker *worker)
 {
-	/* before the bit is looked at: pairs with the worker's look at poked after it set the bit */
+	/* before the bit is looked at: pairs with the worker's look at poked after it set the bit
+	 */
 	atomic_store_explicit(&worker->poked, true, memory_order_seq_cst);
 	if (ration__inbox_claim(&pool->inbox, worker->number))
 		write_event(worker);
@@ -284,8 +285,8 @@ int ration__pool_cancel(struct ration__pool *pool, uint64_t ticket)
 	if (entry) {
 		struct ration__job *job = RATION__CONTAINER(entry, struct ration__job, ticket);
 
-		worker = job->state == RATION__JOB_QUEUED ? cancel_queued(pool, job) :
-							    cancel_held(job);
+		worker = job->state == RATION__JOB_QUEUED ? cancel_queued(pool, job)
+							  : cancel_held(job);
 	}
 	pthread_mutex_unlock(&pool->mutex);
 	/* also when nothing was found: jobs may just have come from the inbox into lanes */
@@ -321,8 +322,7 @@ static int64_t first_rest(const struct ration__pool *pool)
 
 	for (uint32_t i = 0; i < pool->worker_count; i++)
 		if (atomic_load(&pool->workers[i].resting))
-			at_ns = ration__min64(
-				at_ns, atomic_load(&pool->workers[i].rest_until_ns));
+			at_ns = ration__min64(at_ns, atomic_load(&pool->workers[i].rest_until_ns));
 	return at_ns;
 }
 

@@ -2,9 +2,9 @@
  * The pool: jobs from any thread, through their lanes and the guard, over the workers' connections,
  * to completions. What is under include/ration is checked in src/client; this is the machine.
  *
- * Locks, in order: pool.mutex > the engine's > (leaf) completion.mutex. A worker takes pool.mutex at
- * most twice a tick and holds it for no I/O; nobody asks the guard, makes a response or calls back
- * under it.
+ * Locks, in order: pool.mutex > the engine's > (leaf) completion.mutex. A worker takes pool.mutex
+ * at most twice a tick and holds it for no I/O; nobody asks the guard, makes a response or calls
+ * back under it.
  *
  * Not here: settings, arguments' checks, ownership of configurations (src/client).
  */
@@ -22,8 +22,8 @@
 
 struct ration__pool_options {
 	struct ration__engine *engine;
-	uint32_t threads;       /* 1 .. RATION__THREADS_MAX */
-	uint32_t queue_max;     /* jobs and unfetched responses, >= 1 */
+	uint32_t threads;	/* 1 .. RATION__THREADS_MAX */
+	uint32_t queue_max;	/* jobs and unfetched responses, >= 1 */
 	uint32_t in_flight_max; /* of one worker, >= 1 */
 	uint32_t connections_idle;
 	int64_t connection_age_ns;
@@ -40,9 +40,9 @@ struct ration__pool {
 	struct ration__inbox inbox;
 	struct ration__completion completion;
 	struct ration__waker waker;
-	unsigned char *fork_mark; /* a page that reads 0 in a forked child */
+	unsigned char *fork_mark;   /* a page that reads 0 in a forked child */
 	_Atomic uint64_t submitted; /* also the last ticket */
-	_Atomic bool woken;   /* the waker called */
+	_Atomic bool woken;	    /* the waker called */
 	_Atomic bool closing;
 	_Atomic int store_code; /* why the guard cannot decide; 0: it can */
 	bool clock_injected;
@@ -52,7 +52,7 @@ struct ration__pool {
 	struct ration__table tickets;
 	_Atomic(struct ration__pool_service *) services; /* read without the mutex, never removed */
 	struct ration__job_queue ended; /* by others than a worker: a worker completes them */
-	struct ration__worker *keeper; /* sleeps until keeper_ns on behalf of all; NULL: none */
+	struct ration__worker *keeper;	/* sleeps until keeper_ns on behalf of all; NULL: none */
 	int64_t keeper_ns;
 	uint32_t worker_count;
 	struct ration__worker *workers;
@@ -91,11 +91,12 @@ int ration__pool_waiting(struct ration__pool *pool, char *out, size_t size);
 void ration__pool_intake(struct ration__pool *pool);
 /* Nothing of the pool refers to the job any more. */
 void ration__pool_end(struct ration__pool *pool, struct ration__job *job);
-void ration__pool_poke(struct ration__pool *pool, struct ration__worker *worker); /* no lock needed */
+void ration__pool_poke(
+	struct ration__pool *pool, struct ration__worker *worker); /* no lock needed */
 /* Wakes another worker than this, if one has room. */
 void ration__pool_poke_other(struct ration__pool *pool, const struct ration__worker *worker);
 
-void ration__pool_log(struct ration__pool *pool, enum ration_log_level level, const char *format, ...)
-	__attribute__((format(printf, 3, 4)));
+void ration__pool_log(struct ration__pool *pool, enum ration_log_level level, const char *format,
+	...) __attribute__((format(printf, 3, 4)));
 
 #endif

@@ -9,8 +9,8 @@
 /* How often a store that does not answer is asked to take outcomes. */
 #define STUCK_NS (20 * RATION__NS_PER_MS)
 
-void ration__worker_end(struct ration__worker *worker, struct ration__job *job,
-	enum ration__job_end end, int code)
+void ration__worker_end(
+	struct ration__worker *worker, struct ration__job *job, enum ration__job_end end, int code)
 {
 	job->end = (uint8_t)end;
 	job->code = code;
@@ -50,8 +50,8 @@ static void put_back(struct ration__worker *worker, struct ration__flight *fligh
 static bool is_bound(const struct ration__worker *worker, const struct ration__ask *ask)
 {
 	return ask->decision == RATION__BOOKED ||
-		(ask->denial != RATION_DENIED_CONCURRENCY && ask->at_ns < RATION__NEVER &&
-			ask->at_ns - worker->now_ns > LOOK_AGAIN_NS);
+	       (ask->denial != RATION_DENIED_CONCURRENCY && ask->at_ns < RATION__NEVER &&
+		       ask->at_ns - worker->now_ns > LOOK_AGAIN_NS);
 }
 
 /* Told to wait: true when the job does, false when that would be too long for it. */
@@ -76,8 +76,8 @@ static bool can_wait(struct ration__worker *worker, struct ration__claim *claim,
 	return false;
 }
 
-static void admitted(struct ration__worker *worker, struct ration__claim *claim,
-	struct ration__flight *flight)
+static void admitted(
+	struct ration__worker *worker, struct ration__claim *claim, struct ration__flight *flight)
 {
 	struct ration__job *job = flight->job;
 
@@ -136,8 +136,8 @@ static void take_answers(struct ration__worker *worker)
 			&worker->pool->lanes, worker->claims[i].lane, &worker->claims[i].answer);
 }
 
-/* Decisions went on without the store, which alone can take this one's permit back. The job's caller
- * gets the response; the grant waits. */
+/* Decisions went on without the store, which alone can take this one's permit back. The job's
+ * caller gets the response; the grant waits. */
 static void keep_stuck(struct ration__worker *worker, struct ration__flight *flight)
 {
 	flight->stuck = true;
@@ -145,8 +145,7 @@ static void keep_stuck(struct ration__worker *worker, struct ration__flight *fli
 	worker->stuck_ns = worker->now_ns + STUCK_NS;
 	if (flight->job && flight->phase == RATION__FLIGHT_ENDED &&
 		flight->job->state != RATION__JOB_DONE)
-		ration__worker_end(
-			worker, flight->job, flight->job->end, flight->job->code);
+		ration__worker_end(worker, flight->job, flight->job->end, flight->job->code);
 }
 
 /* Outcomes that are settled: the job ends with the last, or rests meanwhile. */
@@ -165,7 +164,7 @@ static void take_settled(struct ration__worker *worker)
 		if (!flight->job)
 			ration__flight_free(worker, flight);
 		else if (flight->phase == RATION__FLIGHT_ENDED &&
-			flight->job->state != RATION__JOB_DONE)
+			 flight->job->state != RATION__JOB_DONE)
 			ration__worker_end(
 				worker, flight->job, flight->job->end, flight->job->code);
 	}
@@ -219,11 +218,11 @@ void ration__worker_unlock(struct ration__worker *worker)
 
 	keep_time(worker);
 	worker->full = atomic_load_explicit(&worker->in_flight, memory_order_relaxed) >=
-		pool->options.in_flight_max;
+		       pool->options.in_flight_max;
 	worker->more = lanes->ready_count > 0;
 	/* more than this worker takes at once: let another help */
 	poke = worker->more && worker->now_ns >= worker->hold_ns &&
-		(worker->full || worker->ask_count == RATION__BATCH_MAX);
+	       (worker->full || worker->ask_count == RATION__BATCH_MAX);
 	if (leave_count) {
 		lanes->leaves = NULL;
 		lanes->leave_count = lanes->leave_capacity = 0;

@@ -21,7 +21,7 @@ struct ration__pool_service {
 	/* under the pool's mutex */
 	struct ration__rules rules; /* as the fleet had them when a keyset was last found stale */
 	struct ration__reason *reasons;
-	struct ration__group *timed;   /* groups that wait for a time alone */
+	struct ration__group *timed;	/* groups that wait for a time alone */
 	struct ration__group *eventful; /* groups whose wait may end by what others do */
 };
 

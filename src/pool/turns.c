@@ -24,7 +24,8 @@ struct ration__lane *ration__lanes_claim(struct ration__lanes *lanes, const int8
 }
 
 /* It was told to wait: in a group, or for its own booked time. */
-static void park(struct ration__lanes *lanes, struct ration__lane *lane, const struct ration__ask *ask)
+static void park(
+	struct ration__lanes *lanes, struct ration__lane *lane, const struct ration__ask *ask)
 {
 	struct ration__group *group = ration__group_get(lanes, lane, ask);
 	int rc = group ? 0 : RATION_ENOMEM;
@@ -43,8 +44,8 @@ static void park(struct ration__lanes *lanes, struct ration__lane *lane, const s
 	if (rc < 0) /* no memory to wait in order: it asks again, in turn */
 		ration__lane_make_ready(lanes, lane);
 	else
-		lane->state = ask->decision == RATION__BOOKED ? RATION__LANE_BOOKED :
-								RATION__LANE_PARKED;
+		lane->state =
+			ask->decision == RATION__BOOKED ? RATION__LANE_BOOKED : RATION__LANE_PARKED;
 }
 
 void ration__lanes_return(struct ration__lanes *lanes, struct ration__lane *lane,
@@ -61,11 +62,11 @@ void ration__lanes_return(struct ration__lanes *lanes, struct ration__lane *lane
 		lane->waits = false;
 		lane->turn = ++lanes->turns;
 		if (lane->group && !answer->denied)
-			ration__group_release(
-				lanes, lane->group, RELEASE_MORE * answer->admitted);
+			ration__group_release(lanes, lane->group, RELEASE_MORE * answer->admitted);
 	}
 	if (answer->denied)
-		/* two at least: the one that starts when its booking does, and the next that books */
+		/* two at least: the one that starts when its booking does, and the next that books
+		 */
 		lane->window = (uint16_t)ration__max64(answer->admitted + 1, 2);
 	else if (answer->admitted && answer->admitted == answer->asked)
 		lane->window = (uint16_t)ration__min64(lane->window * 2, RATION__BATCH_MAX);
@@ -91,8 +92,8 @@ bool ration__lanes_waiting(struct ration__lanes *lanes, struct ration__pool_serv
 	int rows = RATION__BATCH_MAX;
 
 	for (uint32_t i = 0; i < lanes->booked.count && i < RATION__BATCH_MAX; i++) {
-		const struct ration__lane *lane = RATION__CONTAINER(
-			lanes->booked.items[i], struct ration__lane, timer);
+		const struct ration__lane *lane =
+			RATION__CONTAINER(lanes->booked.items[i], struct ration__lane, timer);
 
 		if (!best || lane->head->ticket.hash < best->head->ticket.hash)
 			best = lane;
@@ -105,23 +106,22 @@ bool ration__lanes_waiting(struct ration__lanes *lanes, struct ration__pool_serv
 			for (; group && rows > 0; group = group->next, rows--) {
 				const struct ration__timer *first =
 					ration__heap_first(&group->lanes);
-				const struct ration__lane *lane = first ?
-					RATION__CONTAINER(first, struct ration__lane, timer) :
-					NULL;
+				const struct ration__lane *lane =
+					first ? RATION__CONTAINER(first, struct ration__lane, timer)
+					      : NULL;
 
-				if (lane &&
-					(!best ||
-						lane->head->ticket.hash <
-							best->head->ticket.hash))
+				if (lane && (!best || lane->head->ticket.hash <
+							      best->head->ticket.hash))
 					best = lane;
 			}
 		}
 	if (!best || !best->group)
 		return false;
 	*service = best->service;
-	*denial = (struct ration__ask){.decision = RATION__DENIED, .denial = best->group->denial,
+	*denial = (struct ration__ask){.decision = RATION__DENIED,
+		.denial = best->group->denial,
 		.rule = best->group->rule,
-		.at_ns = best->state == RATION__LANE_BOOKED ? best->timer.at_ns :
-							      best->group->at_ns};
+		.at_ns = best->state == RATION__LANE_BOOKED ? best->timer.at_ns
+							    : best->group->at_ns};
 	return true;
 }

@@ -13,8 +13,8 @@
 #include "base/util.h"
 
 #define EVENTS_MAX 256
-#define FREE_MAX 4096   /* flights kept for later */
-#define ROUNDS_MAX 4    /* between two looks at the sockets */
+#define FREE_MAX 4096		  /* flights kept for later */
+#define ROUNDS_MAX 4		  /* between two looks at the sockets */
 #define POLL_NS RATION__NS_PER_MS /* with an injected clock, which does not move while we sleep */
 #define GIVE_UP_NS RATION__NS_PER_S
 
@@ -97,9 +97,8 @@ void ration__worker_read_clocks(struct ration__worker *worker)
 	static const struct ration__clock real = {0};
 
 	worker->now_ns = ration__engine_now(worker->pool->engine);
-	worker->io_ns = worker->pool->clock_injected ?
-		ration__clock_now(&real, RATION_CLOCK_STEADY) :
-		worker->now_ns;
+	worker->io_ns = worker->pool->clock_injected ? ration__clock_now(&real, RATION_CLOCK_STEADY)
+						     : worker->now_ns;
 }
 
 /* How long nothing has to be done, unless something happens. */
@@ -127,16 +126,15 @@ static int64_t idle_ns(const struct ration__worker *worker)
 static int wait_events(
 	struct ration__worker *worker, struct epoll_event *events, int64_t timeout_ns)
 {
-	struct timespec timeout = {.tv_sec = timeout_ns / RATION__NS_PER_S,
-		.tv_nsec = timeout_ns % RATION__NS_PER_S};
+	struct timespec timeout = {
+		.tv_sec = timeout_ns / RATION__NS_PER_S, .tv_nsec = timeout_ns % RATION__NS_PER_S};
 	bool forever = timeout_ns >= RATION__NS_PER_S * 3600;
-	int n = epoll_pwait2(
-		worker->epoll_fd, events, EVENTS_MAX, forever ? NULL : &timeout, NULL);
+	int n = epoll_pwait2(worker->epoll_fd, events, EVENTS_MAX, forever ? NULL : &timeout, NULL);
 
 	if (n < 0 && errno == ENOSYS) /* Linux before 5.11: whole milliseconds, upwards */
 		n = epoll_wait(worker->epoll_fd, events, EVENTS_MAX,
-			forever ? -1 :
-				  (int)((timeout_ns + RATION__NS_PER_MS - 1) / RATION__NS_PER_MS));
+			forever ? -1
+				: (int)((timeout_ns + RATION__NS_PER_MS - 1) / RATION__NS_PER_MS));
 	return n < 0 ? 0 : n;
 }
 
@@ -163,8 +161,7 @@ static void poll_events(struct ration__worker *worker, bool again)
 		uint64_t count;
 
 		if (events[i].data.u64 & RATION__MULTI_TAG)
-			ration__multi_event(
-				worker->multi, events[i].data.u64, events[i].events);
+			ration__multi_event(worker->multi, events[i].data.u64, events[i].events);
 		else if (read(worker->event_fd, &count, sizeof(count)) < 0)
 			continue; /* somebody's wake-up was read already */
 	}
@@ -181,7 +178,8 @@ static bool go_round(struct ration__worker *worker)
 	ration__worker_collect(worker);
 	if (ration__worker_has_work(worker)) {
 		ration__worker_prepare(worker);
-		if (worker->ask_count || (worker->settling.first && worker->now_ns >= worker->hold_ns)) {
+		if (worker->ask_count ||
+			(worker->settling.first && worker->now_ns >= worker->hold_ns)) {
 			ration__worker_transact(worker);
 			ration__worker_results(worker);
 		}
@@ -233,8 +231,7 @@ static void *worker_thread(void *arg)
 int ration__worker_init(struct ration__worker *worker, struct ration__pool *pool, unsigned number)
 {
 	struct epoll_event event = {.events = EPOLLIN};
-	struct ration__multi_options options = {
-		.connections_idle = pool->options.connections_idle,
+	struct ration__multi_options options = {.connections_idle = pool->options.connections_idle,
 		.connection_age_ns = pool->options.connection_age_ns};
 
 	worker->pool = pool;
@@ -282,9 +279,11 @@ void ration__worker_fini(struct ration__worker *worker)
 		return;
 	if (worker->started)
 		pthread_join(worker->thread, NULL);
-	if (worker->settling.first || worker->stuck.first) /* the engine still links their grants: they must stay */
+	if (worker->settling.first ||
+		worker->stuck.first) /* the engine still links their grants: they must stay */
 		ration__pool_log(worker->pool, RATION_LOG_ERROR,
-			"closed while the store could not answer: permits stay until the process ends");
+			"closed while the store could not answer: permits stay until the process "
+			"ends");
 	while (worker->free) {
 		struct ration__flight *flight = worker->free;
 

@@ -14,8 +14,8 @@
  * next job finds the breaker and the permits as the response left them. When callbacks submitted
  * jobs the tick goes round again without epoll in between.
  *
- * A flight stays where it is while its grant is held (the engine links it), and outlives its job while
- * the store does not take the settlement.
+ * A flight stays where it is while its grant is held (the engine links it), and outlives its job
+ * while the store does not take the settlement.
  */
 #ifndef POOL_WORKER_H
 #define POOL_WORKER_H
@@ -43,24 +43,24 @@ struct ration__worker {
 
 	/* under pool.mutex */
 	struct ration__job *cancels; /* HELD by this worker, to be ended */
-	bool full;                   /* no room for one more transfer */
+	bool full;		     /* no room for one more transfer */
 
 	/* its own */
-	int64_t now_ns; /* the engine's clock */
-	int64_t io_ns;  /* the same, unless that one is injected: sockets live in real time */
+	int64_t now_ns;	 /* the engine's clock */
+	int64_t io_ns;	 /* the same, unless that one is injected: sockets live in real time */
 	int64_t hold_ns; /* the gate was busy: no transaction before */
 	int64_t pool_ns; /* keeper: when the lanes want to be looked at */
-	bool more;       /* lanes were ready when it looked last */
+	bool more;	 /* lanes were ready when it looked last */
 	struct ration__heap rests;     /* flights */
 	struct ration__heap deadlines; /* jobs that fly */
 	struct ration__flight_list flying, settling, launching;
 	struct ration__flight_list stuck; /* settling, but the store does not answer */
-	int64_t stuck_ns;                 /* when to try them again */
-	struct ration__flight *free; /* by next */
+	int64_t stuck_ns;		  /* when to try them again */
+	struct ration__flight *free;	  /* by next */
 	uint32_t free_count;
 	struct ration__job_queue done; /* to be completed */
 	int transact_rc;
-	bool swept;         /* closing was seen, and everything cancelled */
+	bool swept;	    /* closing was seen, and everything cancelled */
 	int64_t give_up_ns; /* closing: when what cannot be settled is left behind */
 
 	uint32_t ask_count, claim_count, settle_count;
@@ -107,8 +107,8 @@ void ration__worker_results(struct ration__worker *worker);
 /* Leaves the mutex: who looks when next, who else must look now, what is given back. */
 void ration__worker_unlock(struct ration__worker *worker);
 /* Ends a held job for that reason; under the mutex. */
-void ration__worker_end(struct ration__worker *worker, struct ration__job *job,
-	enum ration__job_end end, int code);
+void ration__worker_end(
+	struct ration__worker *worker, struct ration__job *job, enum ration__job_end end, int code);
 
 /* finish.c */
 void ration__worker_finish(struct ration__worker *worker);

@@ -97,7 +97,8 @@ int main(int argc, char **argv)
 	long connections;
 
 	if (argc < 4)
-		return fprintf(stderr, "usage: pool_bench URL REQUESTS CONNECTIONS [THREADS [LIMITS]]\n"),
+		return fprintf(stderr,
+			       "usage: pool_bench URL REQUESTS CONNECTIONS [THREADS [LIMITS]]\n"),
 		       2;
 	path = strchr(strstr(argv[1], "://") ? strstr(argv[1], "://") + 3 : argv[1], '/');
 	snprintf(base, sizeof(base), "%.*s", path ? (int)(path - argv[1]) : (int)strlen(argv[1]),
@@ -107,8 +108,8 @@ int main(int argc, char **argv)
 	connections = atol(argv[3]);
 	if (!mkdtemp(store))
 		return perror(store), 1;
-	config = configure(base, argv[3], argc > 4 ? argv[4] : "1", store,
-		argc > 5 ? atoi(argv[5]) : 1);
+	config = configure(
+		base, argv[3], argc > 4 ? argv[4] : "1", store, argc > 5 ? atoi(argv[5]) : 1);
 	if (ration_client_open(config, &bench.client, &err) < 0)
 		return fprintf(stderr, "%s\n", ration_error_text(err)), 1;
 	ration_client_on_done(bench.client, on_done, NULL);

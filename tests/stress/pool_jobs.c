@@ -32,8 +32,8 @@ static bool upstream(const struct server_request *request)
 	if (strstr(request->head, " /slow "))
 		usleep(3000);
 	if (strstr(request->head, " /bad "))
-		return server_say(request->fd,
-			"HTTP/1.1 503 Unavailable\r\nContent-Length: 0\r\n\r\n");
+		return server_say(
+			request->fd, "HTTP/1.1 503 Unavailable\r\nContent-Length: 0\r\n\r\n");
 	if (strstr(request->head, " /cut "))
 		return false;
 	return server_ok(request, "ok");
@@ -49,8 +49,7 @@ static ration_request *make(uint64_t *random)
 {
 	static const char *const paths[] = {"/hello", "/hello", "/hello", "/slow", "/bad", "/cut"};
 	static const char *const tenants[] = {"a", "b", "c", "d", "e"};
-	ration_request *request =
-		ration_request_new("api", "GET", paths[next_random(random) % 6]);
+	ration_request *request = ration_request_new("api", "GET", paths[next_random(random) % 6]);
 
 	if (!request)
 		abort();
@@ -81,8 +80,8 @@ static void *send_jobs(void *arg)
 				ration_response_free(response);
 			continue;
 		}
-		ration_request_set_user(
-			request, (void *)(uintptr_t)(thread * (uint64_t)jobs_each + (uint64_t)i + 1));
+		ration_request_set_user(request,
+			(void *)(uintptr_t)(thread * (uint64_t)jobs_each + (uint64_t)i + 1));
 		rc = ration_submit(client, request, 1000, &ticket);
 		if (rc < 0) {
 			ration_request_free(request);
@@ -137,10 +136,13 @@ static void configure(ration_config *config, const char *store, int port)
 	const char *const settings[][2] = {{"store.path", store}, {"workers.threads", "3"},
 		{"workers.queue_max", "64"}, {"services.api.uris", uri},
 		{"services.api.concurrency.max", "6"}, {"services.api.breaker", "off"},
-		{"services.api.limits.fast.rate", "20000/s"}, {"services.api.limits.fast.burst", "20"},
-		{"services.api.limits.each.rate", "5000/s"}, {"services.api.limits.each.burst", "5"},
+		{"services.api.limits.fast.rate", "20000/s"},
+		{"services.api.limits.fast.burst", "20"},
+		{"services.api.limits.each.rate", "5000/s"},
+		{"services.api.limits.each.burst", "5"},
 		{"services.api.limits.each.per", "[tenant]"}, {"services.api.retry.attempts", "2"},
-		{"services.api.retry.backoff.first", "1ms"}, {"services.api.retry.backoff.max", "2ms"}};
+		{"services.api.retry.backoff.first", "1ms"},
+		{"services.api.retry.backoff.max", "2ms"}};
 
 	snprintf(uri, sizeof(uri), "http://127.0.0.1:%d", port);
 	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)

@@ -79,8 +79,8 @@ static inline void set(struct fixture *f, const char *path, const char *value)
 {
 	ration_error *err = NULL;
 
-	cr_assert_eq(ration_config_set(f->config, path, value, &err), 0, "%s",
-		ration_error_text(err));
+	cr_assert_eq(
+		ration_config_set(f->config, path, value, &err), 0, "%s", ration_error_text(err));
 }
 
 static inline void fixture_init(struct fixture *f)
@@ -107,8 +107,8 @@ static inline void fixture_open(struct fixture *f)
 {
 	ration_error *err = NULL;
 
-	cr_assert_eq(ration_client_open(f->config, &f->client, &err), 0, "%s",
-		ration_error_text(err));
+	cr_assert_eq(
+		ration_client_open(f->config, &f->client, &err), 0, "%s", ration_error_text(err));
 }
 
 static inline void fixture_close(struct fixture *f)
@@ -173,13 +173,13 @@ static inline struct ration_counts counts(struct fixture *f)
 }
 
 /* Waits until the condition holds; at most 10 s, then the test fails. */
-#define UNTIL(condition)                                                                           \
-	do {                                                                                       \
-		int tries = 0;                                                                     \
-		while (!(condition)) {                                                             \
-			cr_assert_lt(tries++, 10000, "never: %s", #condition);                     \
-			usleep(1000);                                                              \
-		}                                                                                  \
+#define UNTIL(condition)                                                       \
+	do {                                                                   \
+		int tries = 0;                                                 \
+		while (!(condition)) {                                         \
+			cr_assert_lt(tries++, 10000, "never: %s", #condition); \
+			usleep(1000);                                          \
+		}                                                              \
 	} while (0)
 
 #endif

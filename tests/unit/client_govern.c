@@ -290,8 +290,8 @@ Test(client_govern, wait_is_told_by_reason)
 	fixture_open(&f);
 	cr_assert_eq(get(&f, "/hello"), 0);
 	cr_assert_eq(ration_get(f.client, "api", "/hello", &r), 0);
-	cr_assert_gt(ration_response_wait_ms(r, "limit:requests"), 20.0, "%s",
-		ration_response_line(r));
+	cr_assert_gt(
+		ration_response_wait_ms(r, "limit:requests"), 20.0, "%s", ration_response_line(r));
 	cr_assert_lt(ration_response_wait_ms(r, "queue"), ration_response_wait_ms(r, NULL));
 	ration_response_free(r);
 	fixture_close(&f);
@@ -329,7 +329,8 @@ Test(client_govern, N2_a_lane_that_waits_blocks_no_other)
 	for (int i = 0; i < 40; i++) {
 		ration_request *request = new_request("/hello");
 
-		cr_assert_eq(ration_request_set_key(request, "tenant", i < 20 ? "acme" : "globex"), 0);
+		cr_assert_eq(
+			ration_request_set_key(request, "tenant", i < 20 ? "acme" : "globex"), 0);
 		cr_assert_eq(ration_submit(f.client, request, 0, NULL), 0);
 	}
 	cr_assert_eq(next_code(&f, text, sizeof(text)), 0);

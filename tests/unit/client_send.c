@@ -321,10 +321,10 @@ Test(client_send, forked_child_is_told)
 	pid = fork();
 	if (pid == 0) {
 		bool right = ration_submit(f.client, NULL, 0, NULL) == RATION_EFORK &&
-			ration_next(f.client, -1, &r) == RATION_EFORK &&
-			ration_fd(f.client) == RATION_EFORK &&
-			ration_client_drain(f.client, -1) == RATION_EFORK &&
-			ration_cancel(f.client, 1) == RATION_EFORK;
+			     ration_next(f.client, -1, &r) == RATION_EFORK &&
+			     ration_fd(f.client) == RATION_EFORK &&
+			     ration_client_drain(f.client, -1) == RATION_EFORK &&
+			     ration_cancel(f.client, 1) == RATION_EFORK;
 
 		ration_client_close(f.client);
 		_exit(right ? 0 : 1);

@@ -1,4 +1,5 @@
-/* Lanes by themselves: order, parking, turns, expiry, with a hand-made answer in the guard's place. */
+/* Lanes by themselves: order, parking, turns, expiry, with a hand-made answer in the guard's place.
+ */
 #include "guard_fixture.h"
 #include "http_leaks.h"
 #include "pool/lanes.h"
@@ -90,7 +91,9 @@ static void admit(struct ration__lane *lane, struct ration__job *job)
 
 static void deny(struct ration__lane *lane, struct ration__job *job, int rule, int64_t at_ns)
 {
-	struct ration__ask no = {.decision = RATION__DENIED, .rule = rule, .at_ns = at_ns,
+	struct ration__ask no = {.decision = RATION__DENIED,
+		.rule = rule,
+		.at_ns = at_ns,
 		.denial = rule < 0 ? RATION_DENIED_CONCURRENCY : RATION_DENIED_RATE};
 
 	cr_assert_eq(ration__lanes_put_back(&lanes, job), 0);
@@ -182,6 +185,37 @@ Test(pool_lanes, lanes_of_one_limit_wait_in_one_group_and_few_are_let_go)
 	close_lanes();
 }
 
+Test(pool_lanes, a_far_time_is_not_polled)
+{
+	struct ration__lane *lane;
+	struct ration__job *job;
+	char tenant[16];
+
+	open_lanes();
+	for (int i = 0; i < 20; i++) {
+		snprintf(tenant, sizeof(tenant), "t%d", i);
+		add(tenant, 0);
+	}
+	while ((job = take(&lane)) != NULL)
+		deny(lane, job, 0, 5000);
+	lanes.now_ns = 5000;
+	ration__lanes_tick(&lanes);
+	cr_assert_leq(ration__lanes_next_ns(&lanes), 5000 + S, "lest those let go never ask");
+	while ((job = take(&lane)) != NULL)
+		deny(lane, job, 0, 1000 * S);
+	cr_assert_eq(ration__lanes_next_ns(&lanes), 1000 * S);
+	/* those let go went away: the rest is looked at soon */
+	lanes.now_ns = 1000 * S;
+	ration__lanes_tick(&lanes);
+	while ((lane = ration__lanes_claim(&lanes, NULL)) != NULL) {
+		job = ration__lanes_pop(&lanes, lane);
+		finish(job);
+		ration__lanes_return(&lanes, lane, &(struct ration__lane_answer){.asked = 1});
+	}
+	cr_assert_leq(ration__lanes_next_ns(&lanes), 1001 * S);
+	close_lanes();
+}
+
 Test(pool_lanes, limit_per_key_makes_a_group_of_each)
 {
 	struct ration__lane *lane;
@@ -215,8 +249,7 @@ Test(pool_lanes, released_permits_go_to_priority_then_to_the_first_in_line)
 		cr_assert(job);
 		cr_assert_str_eq(ration__job_keys(job) + strlen("tenant") + 1, order[i]);
 		ration__lanes_return(&lanes, lane,
-			&(struct ration__lane_answer){.asked = 1, .admitted = 1,
-				.denied = NULL});
+			&(struct ration__lane_answer){.asked = 1, .admitted = 1, .denied = NULL});
 		finish(job);
 		while ((job = take(&lane)) != NULL) /* let go by the admission, and in vain */
 			deny(lane, job, RATION__RULE_CONCURRENCY, 1000000);
@@ -226,8 +259,8 @@ Test(pool_lanes, released_permits_go_to_priority_then_to_the_first_in_line)
 
 Test(pool_lanes, booking_is_the_heads_and_is_left_with_it)
 {
-	struct ration__ask yes = {.decision = RATION__BOOKED, .rule = 0, .at_ns = 7000,
-		.denial = RATION_DENIED_RATE};
+	struct ration__ask yes = {
+		.decision = RATION__BOOKED, .rule = 0, .at_ns = 7000, .denial = RATION_DENIED_RATE};
 	struct ration__lane *lane;
 	struct ration__job *job, *second;
 
