@@ -52,6 +52,14 @@ struct ration__sweep {
 	size_t entries;			  /* when this round began */
 };
 
+/* A key as it stands in hot/ (record.c). */
+struct ration__stored_key {
+	size_t length; /* of the key as the caller knows it; 0: none */
+	uint64_t hash;
+	MDB_val val;
+	uint8_t bytes[RATION__KEY_MAX + 9];
+};
+
 struct ration__store {
 	struct ration__txn txn; /* first: what callers hold */
 	/* the fast path */
@@ -62,6 +70,7 @@ struct ration__store {
 	bool reassert, compact;
 	int failed; /* of the running transaction */
 	MDB_txn *mtxn;
+	struct ration__stored_key key; /* of the last record that was asked for */
 	struct ration__env hot, fresh; /* fresh: being made by compaction */
 	uint64_t hot_epoch;	       /* 0: hot is closed */
 	struct ration__sweep sweep;

@@ -26,10 +26,6 @@ static_assert(sizeof(struct envelope) == 16, "keeps payloads aligned to 8");
 #define ENVELOPE_VERSION 1
 #define PAD 8
 
-struct stored_key {
-	uint8_t bytes[RATION__KEY_MAX + PAD];
-	MDB_val val;
-};
 
 int ration__key_store(const void *key, size_t length, uint8_t *out, size_t *stored)
 {
@@ -63,18 +59,30 @@ int ration__key_load(const MDB_val *stored, size_t *length)
 	return 0;
 }
 
-static inline int store_key(struct stored_key *stored, const void *key, size_t length)
+/* A record is usually written right after it was read: its stored key and the key's hash are kept
+ * from one call to the next. */
+static inline int store_key(struct ration__stored_key *stored, const void *key, size_t length)
 {
+	int rc;
+
+	if (length && stored->length == length && memcmp(stored->bytes, key, length) == 0)
+		return 0;
+	stored->length = 0;
+	rc = ration__key_store(key, length, stored->bytes, &stored->val.mv_size);
+	if (rc != 0)
+		return rc;
 	stored->val.mv_data = stored->bytes;
-	return ration__key_store(key, length, stored->bytes, &stored->val.mv_size);
+	stored->hash = ration__hash64(stored->bytes, stored->val.mv_size);
+	stored->length = length;
+	return 0;
 }
 
-static inline uint64_t sum_of(const MDB_val *key, uint16_t type, const void *payload, size_t length)
+static inline uint64_t sum_of(
+	uint64_t key_hash, uint16_t type, const void *payload, size_t length)
 {
 	/* the odd factor: or key and payload could change places */
-	return ration__hash64(payload, length) +
-	       UINT64_C(0x9e3779b97f4a7c15) * ration__hash64(key->mv_data, key->mv_size) +
-	       ((uint64_t)length << 16 | type);
+	return ration__hash64(payload, length) + UINT64_C(0x9e3779b97f4a7c15) * key_hash +
+		((uint64_t)length << 16 | type);
 }
 
 /* Damage can make LMDB hand out any pointer and length: nothing is read before both are known to
@@ -94,12 +102,12 @@ static const struct envelope *find_envelope(const struct ration__env *env, const
 }
 
 static const struct envelope *open_envelope(
-	const struct ration__env *env, const MDB_val *key, const MDB_val *value)
+	const struct ration__env *env, uint64_t key_hash, const MDB_val *value)
 {
 	const struct envelope *envelope = find_envelope(env, value);
 
 	if (!envelope ||
-		envelope->sum != sum_of(key, envelope->type, envelope + 1, envelope->length))
+		envelope->sum != sum_of(key_hash, envelope->type, envelope + 1, envelope->length))
 		return NULL;
 	return envelope;
 }
@@ -117,7 +125,8 @@ int ration__record_rest(const struct ration__env *env, const MDB_val *value, int
 int ration__record_check(const struct ration__env *env, const MDB_val *key, const MDB_val *value,
 	int64_t *rest_at_ns)
 {
-	const struct envelope *envelope = open_envelope(env, key, value);
+	const struct envelope *envelope =
+		open_envelope(env, ration__hash64(key->mv_data, key->mv_size), value);
 
 	if (!envelope)
 		return RATION_EIO;
@@ -141,21 +150,21 @@ int ration__txn_get(struct ration__txn *txn, const void *key, size_t key_length,
 {
 	struct ration__store *store = txn->store;
 	const struct envelope *envelope;
-	struct stored_key stored;
+	struct ration__stored_key *stored = &store->key;
 	MDB_val found;
 	int rc;
 
 	if (store->failed)
 		return store->failed;
-	rc = store_key(&stored, key, key_length);
+	rc = store_key(stored, key, key_length);
 	if (rc != 0)
 		return rc;
-	rc = ration__env_get(&store->hot, store->mtxn, &stored.val, &found);
+	rc = ration__env_get(&store->hot, store->mtxn, &stored->val, &found);
 	if (rc == MDB_NOTFOUND)
 		return RATION_EEMPTY;
 	if (rc != 0)
 		return fail(store, ration__env_error(rc));
-	envelope = open_envelope(&store->hot, &stored.val, &found);
+	envelope = open_envelope(&store->hot, stored->hash, &found);
 	if (!envelope || envelope->type != type)
 		return fail(store, RATION_EIO);
 	*value = envelope + 1;
@@ -170,7 +179,7 @@ int ration__txn_put(struct ration__txn *txn, const void *key, size_t key_length,
 	struct envelope envelope = {
 		.length = (uint32_t)length, .type = type, .version = ENVELOPE_VERSION};
 	size_t padded = (length + PAD - 1) & ~(size_t)(PAD - 1);
-	struct stored_key stored;
+	struct ration__stored_key *stored = &store->key;
 	MDB_val room;
 	uint8_t *out;
 	int rc;
@@ -181,12 +190,12 @@ int ration__txn_put(struct ration__txn *txn, const void *key, size_t key_length,
 		return RATION_EINVAL;
 	if (length > RATION__VALUE_MAX)
 		return RATION_ETOOBIG;
-	rc = store_key(&stored, key, key_length);
+	rc = store_key(stored, key, key_length);
 	if (rc != 0)
 		return rc;
-	envelope.sum = sum_of(&stored.val, type, value, length);
+	envelope.sum = sum_of(stored->hash, type, value, length);
 	room.mv_size = sizeof(envelope) + padded;
-	rc = ration__env_put(&store->hot, store->mtxn, &stored.val, &room, MDB_RESERVE);
+	rc = ration__env_put(&store->hot, store->mtxn, &stored->val, &room, MDB_RESERVE);
 	if (rc != 0)
 		return fail(store, ration__env_error(rc));
 	out = room.mv_data;
@@ -199,15 +208,15 @@ int ration__txn_put(struct ration__txn *txn, const void *key, size_t key_length,
 int ration__txn_del(struct ration__txn *txn, const void *key, size_t key_length)
 {
 	struct ration__store *store = txn->store;
-	struct stored_key stored;
+	struct ration__stored_key *stored = &store->key;
 	int rc;
 
 	if (store->failed)
 		return store->failed;
-	rc = store_key(&stored, key, key_length);
+	rc = store_key(stored, key, key_length);
 	if (rc != 0)
 		return rc;
-	rc = ration__env_del(&store->hot, store->mtxn, &stored.val);
+	rc = ration__env_del(&store->hot, store->mtxn, &stored->val);
 	if (rc == MDB_NOTFOUND)
 		return RATION_EEMPTY;
 	return rc ? fail(store, ration__env_error(rc)) : 0;
@@ -216,7 +225,8 @@ int ration__txn_del(struct ration__txn *txn, const void *key, size_t key_length)
 static int visit_one(struct ration__store *store, const MDB_val *key, size_t length,
 	const MDB_val *value, ration__visit_fn fn, void *arg, int *answer)
 {
-	const struct envelope *envelope = open_envelope(&store->hot, key, value);
+	const struct envelope *envelope = open_envelope(
+		&store->hot, ration__hash64(key->mv_data, key->mv_size), value);
 
 	if (!envelope)
 		return RATION_EIO;
@@ -229,7 +239,7 @@ int ration__txn_visit(struct ration__txn *txn, const void *prefix, size_t prefix
 	void *next, size_t *next_length)
 {
 	struct ration__store *store = txn->store;
-	struct stored_key start;
+	struct ration__stored_key start = {.length = 0};
 	MDB_cursor *cursor;
 	MDB_val key, value;
 	size_t seen = 0, length = 0;
