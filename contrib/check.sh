@@ -89,7 +89,7 @@ if [ -n "$sanitizer" ] && [ -n "$(ls "$reports")" ]; then
 	status=1
 fi
 results=$(for one in $tests; do
-	sed -n "s/^:global-test-result: \(.*\)/\1 ${one%.sh}/p" "${one%.sh}.trs" 2>/dev/null || :
+	sed -n "s|^:global-test-result: \(.*\)|\1 $one|p" "${one%.sh}.trs" 2>/dev/null || :
 done)
 say "$(echo "$results" | grep -c '^PASS') of $(echo $tests | wc -w) passed"
 echo "$results" | grep -v '^PASS' || [ $status -ne 0 ] || echo "all passed"

@@ -74,7 +74,7 @@ static int make_service(ration_client *client, const ration_config *config, cons
 int ration__client_add_service(
 	ration_client *client, const ration_config *config, const char *name, ration_error **err)
 {
-	struct ration__client_service *service;
+	struct ration__client_service *service = NULL;
 	size_t head = head_of(name);
 	int rc = 0;
 

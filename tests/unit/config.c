@@ -203,8 +203,8 @@ Test(config, R7_unknown_keys_are_refused_with_a_suggestion)
 	expect_refused("services: {n: {mode: observe}}",
 		"t.yaml:1:16: services.n.mode: unknown key; known here: uris, revision, "
 		"required_keys, "
-		"headers, limits, quotas, concurrency, breaker, wait_for, retry, timeouts, "
-		"response, "
+		"headers, limits, quotas, concurrency, breaker, wait_for, on_store_failure, "
+		"retry, timeouts, response, "
 		"connections");
 	expect_refused("version: {a: 1}", "t.yaml:1:10: version: expected 1");
 	expect_refused("services: {n: {wait_for: {a: 1}}}",
