@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/util.h"
 #include "client/store.h"
 #include "config/compile.h"
 
@@ -22,7 +23,7 @@ struct ration_permit {
 	ration_guard *guard;
 	struct ration__keyset *keyset; /* NULL: keys changed since it was made */
 	struct ration__grant grant;
-	struct ration__pair keys[KEYS_MAX]; /* owned, sorted by name */
+	struct ration__pair keys[KEYS_MAX]; /* owned */
 	size_t key_count;
 	struct ration__cost costs[COSTS_MAX]; /* units owned */
 	size_t cost_count;
@@ -190,6 +191,7 @@ static int64_t to_ns(int64_t ms)
 
 int ration_permit_acquire(ration_permit *permit, int64_t timeout_ms)
 {
+	int64_t left_ns = to_ns(timeout_ms), end_ns;
 	struct ration__ask ask;
 	int rc;
 
@@ -197,14 +199,18 @@ int ration_permit_acquire(ration_permit *permit, int64_t timeout_ms)
 		return RATION_EINVAL;
 	if (permit->grant.seq)
 		return RATION_EBUSY;
+	end_ns = ration__engine_now(permit->guard->engine) + left_ns;
 	do {
 		rc = make_keyset(permit);
 		if (rc < 0)
 			return rc;
 		rc = ration__guard_acquire(permit->keyset, permit->costs, permit->cost_count,
-			&permit->grant, to_ns(timeout_ms), &ask);
+			&permit->grant, left_ns, &ask);
 		if (rc == RATION_EAGAIN)
 			drop_keyset(permit); /* the rules changed */
+		if (left_ns > 0)
+			left_ns = ration__max64(
+				0, end_ns - ration__engine_now(permit->guard->engine));
 	} while (rc == RATION_EAGAIN);
 	remember(permit, &ask, rc);
 	return rc;
@@ -212,9 +218,7 @@ int ration_permit_acquire(ration_permit *permit, int64_t timeout_ms)
 
 int ration_permit_peek(ration_permit *permit)
 {
-	struct ration__grant none = {0};
 	struct ration__ask ask;
-	struct ration__batch batch = {.asks = &ask, .ask_count = 1};
 	int rc;
 
 	if (!permit)
@@ -223,19 +227,12 @@ int ration_permit_peek(ration_permit *permit)
 		rc = make_keyset(permit);
 		if (rc < 0)
 			return rc;
-		ask = (struct ration__ask){.keyset = permit->keyset, .costs = permit->costs,
-			.cost_count = permit->cost_count, .grant = &none, .peek = true};
-		rc = ration__guard_transact(permit->guard->engine, &batch, -1);
-		if (rc == 0 && ask.decision == RATION__STALE) {
-			if (permit->grant.seq) /* held under the old rules */
-				return RATION_EBUSY;
-			drop_keyset(permit);
-		}
-	} while (rc == RATION_EAGAIN || (rc == 0 && ask.decision >= RATION__LATER));
-	if (rc < 0)
-		return rc;
-	rc = ask.decision == RATION__ADMITTED ? 0 : ask.denial;
-	remember(permit, &ask, rc);
+		rc = ration__guard_peek(permit->keyset, permit->costs, permit->cost_count, &ask);
+		if (rc == RATION_EAGAIN)
+			drop_keyset(permit); /* the rules changed; what is held has a reference */
+	} while (rc == RATION_EAGAIN);
+	if (rc >= 0)
+		remember(permit, &ask, rc);
 	return rc;
 }
 
@@ -245,8 +242,15 @@ int ration_permit_remaining(ration_permit *permit, const char *limit, double *le
 
 	if (!permit || !limit || !left)
 		return RATION_EINVAL;
-	rc = make_keyset(permit);
-	return rc < 0 ? rc : ration__guard_remaining(permit->keyset, limit, left);
+	do {
+		rc = make_keyset(permit);
+		if (rc < 0)
+			return rc;
+		rc = ration__guard_remaining(permit->keyset, limit, left);
+		if (rc == RATION_EAGAIN)
+			drop_keyset(permit); /* the rules changed; what is held has a reference */
+	} while (rc == RATION_EAGAIN);
+	return rc;
 }
 
 const char *ration_permit_why(const ration_permit *permit)

@@ -79,6 +79,14 @@ int ration__booking_refund(struct ration__keyset *keyset, struct ration__txn *tx
 	return 0;
 }
 
+/* The keysets go on waiting for their starts, and ask anew then. */
+void ration__booking_void_all(struct ration__engine *engine)
+{
+	for (size_t i = 0; i < RATION__BOOKED_HEADS; i++)
+		while (engine->booked[i])
+			unlink_cell(engine->booked[i]);
+}
+
 int64_t ration__booking_of_other(
 	const struct ration__keyset *keyset, const struct ration__cell *cell)
 {

@@ -28,6 +28,27 @@ static int list_key(void *arg, const void *key, size_t key_length, uint16_t type
 	return 0;
 }
 
+/* Closed, but not forgotten: results of calls that are out must not count as those of later probes. */
+static int reset_breaker(struct ration__txn *txn, const uint8_t *key, size_t key_length)
+{
+	struct ration__breaker state;
+	const void *value;
+	size_t length;
+	int rc = ration__txn_get(txn, key, key_length, RATION__LAYOUT(key[0]), &value, &length);
+
+	if (rc < 0)
+		return rc == RATION_EEMPTY ? 0 : rc;
+	if (length == sizeof(state)) {
+		memcpy(&state, value, sizeof(state));
+		ration__breaker_reset(&state);
+		if (state.rest_at_ns > txn->now_ns)
+			return ration__txn_put(txn, key, key_length, RATION__LAYOUT(key[0]), &state,
+				sizeof(state));
+	}
+	rc = ration__txn_del(txn, key, key_length);
+	return rc == RATION_EEMPTY ? 0 : rc;
+}
+
 /* A zero state that stays for an hour: were the record just deleted, it would count as spent after
  * a wipe. */
 static int reset_record(struct ration__engine *engine, struct ration__txn *txn, const uint8_t *key,
@@ -40,7 +61,9 @@ static int reset_record(struct ration__engine *engine, struct ration__txn *txn, 
 	} zero;
 	size_t size = key[0] == RATION__RECORD_BUCKET ? sizeof(zero.bucket) : sizeof(zero.window);
 
-	if (key[0] == RATION__RECORD_QUOTA || key[0] == RATION__RECORD_BREAKER) {
+	if (key[0] == RATION__RECORD_BREAKER)
+		return reset_breaker(txn, key, key_length);
+	if (key[0] == RATION__RECORD_QUOTA) {
 		int rc = ration__txn_del(txn, key, key_length);
 
 		return rc == RATION_EEMPTY ? 0 : rc;

@@ -101,19 +101,15 @@ static void wait_for(struct decision *d, int denial, int rule, int64_t at_ns)
 	d->wait_ns = ration__max64(d->wait_ns, at_ns);
 }
 
-/* What absent records mean after hot/ was lost: nothing is left. */
-static void wake_bucket(struct decision *d, struct ration__record *record,
-	const struct ration__bucket_conf *conf, int64_t wipe_ns)
+void ration__record_wake(
+	struct ration__record *record, const struct ration__limit *limit, int64_t wipe_ns)
 {
-	if (record->absent && wipe_ns && !record->bucket->t_ns)
-		*record->bucket = ration__bucket_spent(conf, wipe_ns);
-}
-
-static void wake_window(struct ration__record *record, const struct ration__window_conf *conf,
-	int64_t wipe_ns)
-{
-	if (record->absent && wipe_ns && !record->dirty && !record->window->rest_at_ns)
-		ration__window_take(conf, record->window, wipe_ns, conf->max);
+	if (!record->absent || record->dirty || !wipe_ns)
+		return;
+	if (limit->kind == RATION__LIMIT_BUCKET && !record->bucket->t_ns)
+		*record->bucket = ration__bucket_spent(&limit->bucket, wipe_ns);
+	else if (limit->kind == RATION__LIMIT_WINDOW && !record->window->rest_at_ns)
+		ration__window_take(&limit->window, record->window, wipe_ns, limit->window.max);
 }
 
 static void ask_bucket(struct decision *d, uint32_t i, double cost, int64_t wipe_ns)
@@ -125,7 +121,7 @@ static void ask_bucket(struct decision *d, uint32_t i, double cost, int64_t wipe
 
 	if (d->keyset->cells[i].link) /* its own booking holds the tokens */
 		return;
-	wake_bucket(d, record, conf, wipe_ns);
+	ration__record_wake(record, &d->rules->limits[i], wipe_ns);
 	verdict = ration__bucket_ask(conf, record->bucket, d->now_ns, cost);
 	if (verdict.answer == RATION__IMPOSSIBLE) {
 		refuse(d, RATION_DENIED_IMPOSSIBLE, (int)i, RATION__NEVER);
@@ -147,7 +143,7 @@ static void ask_window(struct decision *d, uint32_t i, double cost, int64_t wipe
 	int64_t amount = ration__window_amount(cost);
 	struct ration__verdict verdict;
 
-	wake_window(record, &limit->window, wipe_ns);
+	ration__record_wake(record, limit, wipe_ns);
 	verdict = ration__window_ask(&limit->window, record->window, d->now_ns, amount);
 	if (verdict.answer == RATION__IMPOSSIBLE)
 		refuse(d, RATION_DENIED_IMPOSSIBLE, (int)i, RATION__NEVER);
@@ -329,12 +325,13 @@ static int admit(struct decision *d, struct ration__txn *txn)
 			d->now_ns, txn->slot);
 		d->concurrency->dirty = true;
 		ration__keyset_waits(d->keyset, false);
-		if (d->keyset->guard->waiting) /* others of this process go on waiting */
+		if (d->keyset->guard->engine->waiting) /* others of this process go on waiting */
 			ration__permit_wait(d->keyset, txn, d->concurrency, false);
 		grant->permit = 1;
 	}
-	grant->quiet = !d->breaker || (d->breaker->breaker->state == RATION__CLOSED &&
-					      d->breaker->breaker->failures == 0);
+	grant->quiet = (!d->breaker || (d->breaker->breaker->state == RATION__CLOSED &&
+					       d->breaker->breaker->failures == 0)) &&
+		(!d->concurrency || d->concurrency->concurrency->waiting == 0);
 	grant->hint = ration__hint_read(d->keyset->guard->engine);
 	grant->at_ns = d->now_ns;
 	grant->start_ns = start_ns;

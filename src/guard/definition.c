@@ -123,10 +123,26 @@ static void take_over(struct ration__guard *guard, const struct definition *defi
 	guard->definition_version = definition->version;
 }
 
-int ration__definition_put(struct ration__guard *guard, struct ration__txn *txn, char *diff, size_t size)
+static int write_definition(struct ration__guard *guard, struct ration__txn *txn,
+	const struct ration__rules *rules, uint64_t version)
 {
 	struct definition *next = guard->engine->definition;
+
+	memset(next, 0, sizeof(*next));
+	next->rest_at_ns = RATION__NEVER;
+	next->version = version;
+	next->rules = *rules;
+	snprintf(next->who, sizeof(next->who), "%.40s[%ld]", program_invocation_short_name,
+		(long)getpid());
+	guard->definition_version = version;
+	return ration__txn_put(txn, guard->definition_key, guard->definition_length,
+		RATION__LAYOUT(RATION__RECORD_DEFINITION), next, sizeof(*next));
+}
+
+int ration__definition_put(struct ration__guard *guard, struct ration__txn *txn, char *diff, size_t size)
+{
 	const struct definition *current = NULL;
+	uint64_t version = 1;
 	int rc = read_definition(guard, txn, &current);
 
 	if (rc < 0 && rc != RATION_EEMPTY)
@@ -142,12 +158,6 @@ int ration__definition_put(struct ration__guard *guard, struct ration__txn *txn,
 		take_over(guard, current);
 		return 0;
 	}
-	memset(next, 0, sizeof(*next));
-	next->rest_at_ns = RATION__NEVER;
-	next->version = rc == 0 ? current->version + 1 : 1;
-	next->rules = guard->own;
-	snprintf(next->who, sizeof(next->who), "%.40s[%ld]", program_invocation_short_name,
-		(long)getpid());
 	if (rc == 0 && diff) {
 		int used = snprintf(diff, size, "replaces the definition of %s: ", current->who);
 
@@ -155,12 +165,24 @@ int ration__definition_put(struct ration__guard *guard, struct ration__txn *txn,
 			describe_change(diff + used, size - (size_t)used, &current->rules,
 				&guard->own);
 	}
-	guard->definition_version = next->version;
-	if (rc == 0)
+	if (rc == 0) {
+		version = current->version + 1;
 		atomic_fetch_add(
 			ration__store_word(guard->engine->store, RATION__WORD_RULES), 1);
-	return ration__txn_put(txn, guard->definition_key, guard->definition_length,
-		RATION__LAYOUT(RATION__RECORD_DEFINITION), next, sizeof(*next));
+	}
+	return write_definition(guard, txn, &guard->own, version);
+}
+
+int ration__definition_restore(struct ration__guard *guard, struct ration__txn *txn)
+{
+	const struct definition *current;
+	int rc = read_definition(guard, txn, &current);
+
+	if (rc == 0)
+		take_over(guard, current);
+	return rc == RATION_EEMPTY ?
+		write_definition(guard, txn, &guard->rules, guard->definition_version) :
+		rc;
 }
 
 int ration__definition_follow(struct ration__engine *engine, struct ration__txn *txn)
@@ -168,12 +190,14 @@ int ration__definition_follow(struct ration__engine *engine, struct ration__txn 
 	uint64_t now = atomic_load_explicit(
 		ration__store_word(engine->store, RATION__WORD_RULES), memory_order_acquire);
 
-	if (now == engine->rules_seen)
+	if (now == engine->rules_seen && !engine->undefined)
 		return 0;
 	for (struct ration__guard *guard = engine->guards; guard; guard = guard->next) {
 		const struct definition *current;
-		int rc = read_definition(guard, txn, &current);
+		int rc = guard->definition_version ? 0 : ration__definition_put(guard, txn, NULL, 0);
 
+		if (rc == 0)
+			rc = read_definition(guard, txn, &current);
 		if (rc == RATION_EEMPTY)
 			continue; /* hot/ was lost a moment ago; what we have is as good */
 		if (rc < 0)
@@ -182,6 +206,7 @@ int ration__definition_follow(struct ration__engine *engine, struct ration__txn 
 			take_over(guard, current);
 	}
 	engine->rules_seen = now;
+	engine->undefined = false;
 	return 0;
 }
 

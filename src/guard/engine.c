@@ -145,6 +145,8 @@ void ration__engine_subscribe(struct ration__engine *engine, struct ration__wake
 
 void ration__engine_unsubscribe(struct ration__engine *engine, struct ration__waker *waker)
 {
+	if (ration__store_forked(engine->store))
+		return;
 	pthread_mutex_lock(&engine->list_mutex);
 	if (waker->link) {
 		*waker->link = waker->next;
@@ -304,12 +306,19 @@ void ration__engine_close(struct ration__engine *engine)
 		link = &(*link)->next;
 	if (*link)
 		*link = engine->next;
+	if (ration__store_forked(engine->store)) { /* its thread is the parent's, its locks stay */
+		pthread_mutex_unlock(&registry.mutex);
+		return;
+	}
 	if (engine->thread_runs) {
 		atomic_store(&engine->stop, true);
 		write_kick(engine);
 		pthread_join(engine->thread, NULL);
 	}
-	ration__orphans_forget(engine); /* the store buries what this member held */
+	/* the store buries what this member held */
+	ration__orphans_forget(engine);
+	if (engine->lazy.seq)
+		ration__grant_unlink(&engine->lazy);
 	/* under the registry's lock: who opens the directory again gets a slot after we left ours */
 	ration__store_close(engine->store);
 	free_engine(engine);

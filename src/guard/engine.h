@@ -51,6 +51,7 @@ struct ration__keyset {
 
 struct ration__guard {
 	struct ration__engine *engine;
+	atomic_uint refs; /* one while it is open, one of each keyset: grants outlive a close */
 	struct ration__guard *next;
 	struct ration__rules rules;
 	struct ration__rules own; /* as this process gave them */
@@ -58,7 +59,8 @@ struct ration__guard {
 	uint8_t definition_key[RATION__KEY_MAX];
 	size_t definition_length;
 	uint32_t waiting;            /* keysets that wait for a permit */
-	uint64_t definition_version; /* of the definition in the store that rules follow */
+	uint64_t definition_version; /* of the definition in the store that rules follow; 0: it is
+	                                not there yet, the store was silent */
 	bool changed;                /* rules were replaced by somebody: say so after the transaction */
 	char changed_by[64];
 };
@@ -103,7 +105,10 @@ struct ration__engine {
 	struct ration__grant lazy; /* ended, to be settled with the next decision (lazy.c) */
 	struct ration__orphan *orphans; /* holders went away while the store was silent (orphan.c) */
 	uint64_t next_seq;
+	uint32_t waiting;    /* keysets of all guards that wait for a permit */
+	bool undefined;      /* some guard's definition is not in the store yet */
 	uint64_t rules_seen; /* the shared word's value that every guard follows */
+	int64_t wipe_ns;     /* of the last transaction that put back what we hold */
 	struct ration__cell *booked[RATION__BOOKED_HEADS];
 	struct ration__workset set;
 	struct ration__workset spare; /* for records that are changed one by one */
@@ -121,6 +126,7 @@ struct ration__engine {
 	struct ration__ledger_request *ledger; /* RATION__LEDGER_QUEUE of them */
 	size_t ledger_count;
 	bool ledger_busy; /* a thread is working on them */
+	atomic_ulong ledger_news; /* raised when hot/ was told what the ledger says */
 	pthread_cond_t ledger_done;
 
 	pthread_mutex_t list_mutex;
@@ -165,6 +171,9 @@ void ration__permit_reclaim(struct ration__engine *engine, struct ration__txn *t
 int ration__decide(struct ration__engine *engine, struct ration__txn *txn, struct ration__ask *ask);
 double ration__cost_of(
 	const struct ration__limit *limit, const struct ration__cost *costs, size_t cost_count);
+/* What an absent record means after hot/ was lost: nothing is left. */
+void ration__record_wake(
+	struct ration__record *record, const struct ration__limit *limit, int64_t wipe_ns);
 
 /* keyset.c: under mutex */
 void ration__keyset_unref_locked(struct ration__keyset *keyset);
@@ -176,6 +185,8 @@ void ration__booking_hold(struct ration__keyset *keyset, uint32_t limit, double 
 void ration__booking_drop(struct ration__keyset *keyset);
 /* Gives its tokens back, inside a transaction. 0 or a store error */
 int ration__booking_refund(struct ration__keyset *keyset, struct ration__txn *txn);
+/* hot/ was wiped: no booking holds anything any more. */
+void ration__booking_void_all(struct ration__engine *engine);
 /* When a booking of another keyset of this process holds that record's tokens: its start, else 0. */
 int64_t ration__booking_of_other(
 	const struct ration__keyset *keyset, const struct ration__cell *cell);
@@ -204,6 +215,7 @@ void ration__grant_move(struct ration__grant *from, struct ration__grant *to);
 void ration__grant_link(
 	struct ration__engine *engine, struct ration__keyset *keyset, struct ration__grant *grant);
 void ration__grant_unlink(struct ration__grant *grant);
+void ration__guard_unref(struct ration__guard *guard); /* any thread, no lock needed */
 /* permit.c: one place of another member, if its entry is there. Inside a transaction. */
 int ration__permit_take_back(struct ration__engine *engine, struct ration__txn *txn, uint16_t slot,
 	uint32_t generation, uint64_t seq);
@@ -212,6 +224,8 @@ int ration__permit_take_back(struct ration__engine *engine, struct ration__txn *
 size_t ration__definition_size(void);
 int ration__definition_put(struct ration__guard *guard, struct ration__txn *txn, char *diff, size_t size);
 int ration__definition_follow(struct ration__engine *engine, struct ration__txn *txn);
+/* hot/ was lost, or this member was taken for dead: what is in force stays in force. */
+int ration__definition_restore(struct ration__guard *guard, struct ration__txn *txn);
 /* under no lock: tells the log what follow changed */
 void ration__definition_report(struct ration__engine *engine);
 
@@ -221,8 +235,12 @@ void ration__definition_report(struct ration__engine *engine);
 bool ration__quota_covered(struct ration__engine *engine, struct ration__txn *txn,
 	struct ration__record *record, const struct ration__limit *limit, int64_t amount);
 void ration__quota_touch(struct ration__txn *txn, struct ration__quota *quota); /* rest time */
-/* Works the ledger's queue off; blocks on the disk. Under no lock. false: nothing was queued. */
-bool ration__ledger_work(struct ration__engine *engine);
+/* Works the ledger's queue off, or waits for who does; blocks on the disk. Under no lock. What
+ * came of it: engine.ledger_news. */
+void ration__ledger_work(struct ration__engine *engine);
+/* What the ledger has of a quota, when hot/ has nothing. Blocks on the disk. 0 or a store error */
+int ration__ledger_read(struct ration__engine *engine, const uint8_t *key, size_t key_length,
+	struct ration__window *window);
 /* A quota's durable count back to nothing. */
 int ration__ledger_reset(struct ration__engine *engine, const uint8_t *key, size_t key_length);
 

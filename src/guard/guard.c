@@ -44,15 +44,18 @@ static int define(struct ration__guard *guard, char *diff, size_t size)
 
 	pthread_mutex_lock(&engine->mutex);
 	rc = ration__store_begin(engine->store, -1, &txn);
-	if (rc < 0)
+	if (rc < 0 && rc != RATION_ESTORE)
 		goto unlock;
-	rc = ration__definition_put(guard, txn, diff, size);
-	if (rc == 0) {
-		/* other guards of this process on the same service follow too */
-		guard->next = engine->guards;
-		engine->guards = guard;
-		rc = ration__definition_follow(engine, txn);
+	guard->next = engine->guards;
+	engine->guards = guard;
+	if (rc == RATION_ESTORE) { /* its policy decides, until the store answers (local.c) */
+		engine->undefined = true;
+		rc = 0;
+		goto unlock;
 	}
+	rc = ration__definition_put(guard, txn, diff, size);
+	if (rc == 0) /* other guards of this process on the same service follow too */
+		rc = ration__definition_follow(engine, txn);
 	if (rc == 0)
 		rc = ration__store_commit(txn);
 	else
@@ -77,6 +80,7 @@ int ration__guard_open(struct ration__engine *engine, const struct ration__rules
 	guard->rules = guard->own = *rules;
 	guard->rules.version = guard->own.version = RATION__RULES_VERSION;
 	atomic_init(&guard->serial, 1);
+	atomic_init(&guard->refs, 1);
 	guard->definition_length = ration__key_build(guard->definition_key,
 		RATION__RECORD_DEFINITION, rules->service, NULL, NULL, 0);
 	rc = define(guard, diff, sizeof(diff));
@@ -94,13 +98,19 @@ int ration__guard_open(struct ration__engine *engine, const struct ration__rules
 
 void ration__guard_close(struct ration__guard *guard)
 {
-	if (!guard)
-		return;
+	if (!guard || ration__store_forked(guard->engine->store))
+		return; /* in a child it is left alone: a lost thread may hold the lock */
 	pthread_mutex_lock(&guard->engine->mutex);
 	ration__lazy_flush(guard->engine); /* it may be of this guard */
 	unlink_guard(guard);
 	pthread_mutex_unlock(&guard->engine->mutex);
-	free(guard);
+	ration__guard_unref(guard);
+}
+
+void ration__guard_unref(struct ration__guard *guard)
+{
+	if (atomic_fetch_sub(&guard->refs, 1) == 1)
+		free(guard);
 }
 
 /* ---- one transaction ---- */
@@ -204,7 +214,7 @@ void ration__grant_move(struct ration__grant *from, struct ration__grant *to)
 
 void ration__grant_forget(struct ration__engine *engine, struct ration__grant *grant)
 {
-	if (!grant->seq)
+	if (!grant->seq || ration__store_forked(engine->store))
 		return;
 	pthread_mutex_lock(&engine->mutex);
 	ration__grant_unlink(grant);
@@ -226,12 +236,18 @@ static void take_effect(struct ration__engine *engine, struct ration__batch *bat
 	}
 }
 
-/* Nothing happened: grants that were written are not held. */
+/* Nothing happened: grants that were written are not held, bookings took no tokens. (One that was
+ * made before is dropped with them, and lapses.) */
 static void undo(struct ration__batch *batch)
 {
-	for (size_t i = 0; i < batch->ask_count; i++)
-		if (!batch->asks[i].peek && batch->asks[i].grant)
-			memset(batch->asks[i].grant, 0, sizeof(*batch->asks[i].grant));
+	for (size_t i = 0; i < batch->ask_count; i++) {
+		struct ration__ask *ask = &batch->asks[i];
+
+		if (ask->decision == RATION__BOOKED)
+			ration__booking_drop(ask->keyset);
+		if (!ask->peek && ask->grant)
+			memset(ask->grant, 0, sizeof(*ask->grant));
+	}
 }
 
 /* What is to be said and done after the engine's lock was let go. */
@@ -345,7 +361,7 @@ static int give_up_place(struct ration__keyset *keyset, struct ration__txn *txn)
 	struct ration__record *record;
 	int rc;
 
-	if (!keyset->waits || keyset->serial != keyset->guard->serial)
+	if (!keyset->waits)
 		return 0;
 	rc = ration__workset_get(&engine->set, cell->hash, ration__cell_key(keyset, cell),
 		cell->length, &record);

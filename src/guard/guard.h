@@ -182,7 +182,11 @@ void ration__guard_leave(struct ration__keyset *keyset);
  * ask->decision RATION__STALE: make a new keyset; other errors. [any] [B] */
 int ration__guard_acquire(struct ration__keyset *keyset, const struct ration__cost *costs,
 	size_t cost_count, struct ration__grant *grant, int64_t timeout_ns, struct ration__ask *ask);
-/* What a limit ("NAME"), or the "concurrency" limit has left. 0, RATION_EINVAL: no such limit. */
+/* What acquire would answer now; takes nothing. Returns as it does. [any] [B] */
+int ration__guard_peek(struct ration__keyset *keyset, const struct ration__cost *costs,
+	size_t cost_count, struct ration__ask *ask);
+/* What a limit ("NAME"), or the "concurrency" limit has left. 0; RATION_EINVAL: no such limit;
+ * RATION_EAGAIN: the rules changed, make a new keyset; other errors. [any] [B] */
 int ration__guard_remaining(struct ration__keyset *keyset, const char *limit, double *left);
 
 /* ---- seeing and steering ---- */

@@ -111,6 +111,19 @@ static const struct ration__rules *rules_of(const struct view *view, const char 
 	return NULL;
 }
 
+/* Whether the record is what this limit counts with: one of another kind may linger under its name. */
+static bool is_of(const struct ration__limit *limit, const struct copied *copy)
+{
+	if (copy->key[0] == RATION__RECORD_BUCKET)
+		return limit->kind == RATION__LIMIT_BUCKET &&
+			copy->length == sizeof(struct ration__bucket);
+	if (copy->key[0] == RATION__RECORD_WINDOW)
+		return limit->kind == RATION__LIMIT_WINDOW &&
+			copy->length == sizeof(struct ration__window);
+	return copy->key[0] == RATION__RECORD_QUOTA && limit->kind == RATION__LIMIT_QUOTA &&
+		copy->length == sizeof(struct ration__quota);
+}
+
 static double seconds_until(int64_t at_ns, int64_t now_ns)
 {
 	return at_ns <= now_ns ? 0 : (double)(at_ns - now_ns) / 1e9;
@@ -189,10 +202,16 @@ static void add_breaker(struct view *view, json_t *service, const struct ration_
 }
 
 static void add_concurrency(struct view *view, json_t *service, const struct ration__rules *rules,
-	const struct ration__concurrency *state)
+	const struct copied *copy)
 {
-	json_t *members = json_array();
-	uint32_t in_flight = state->in_flight;
+	const struct ration__concurrency *state = (const void *)copy->value;
+	uint32_t in_flight;
+	json_t *members;
+
+	if (copy->length < sizeof(*state) || copy->length != RATION__CONCURRENCY_SIZE(state->count))
+		return;
+	in_flight = state->in_flight;
+	members = json_array();
 
 	for (uint16_t i = 0; i < state->count; i++) {
 		const struct ration__contender *member = &state->contenders[i];
@@ -200,7 +219,8 @@ static void add_concurrency(struct view *view, json_t *service, const struct rat
 		uint32_t held = member->held;
 
 		/* ended, and settled with its member's next decision */
-		if (held && *ration__slot_word(view->engine->store, member->slot)) {
+		if (held && member->slot < RATION__SLOTS_MAX &&
+			*ration__slot_word(view->engine->store, member->slot)) {
 			held--;
 			in_flight--;
 		}
@@ -254,13 +274,15 @@ static void add_record(struct view *view, const struct copied *copy)
 	}
 	rules = rules_of(view, name);
 	service = service_of(view, name);
-	if (copy->key[0] == RATION__RECORD_BREAKER)
+	if (copy->key[0] == RATION__RECORD_BREAKER &&
+		copy->length == sizeof(struct ration__breaker))
 		add_breaker(view, service, rules, (const void *)copy->value);
 	else if (copy->key[0] == RATION__RECORD_CONCURRENCY)
-		add_concurrency(view, service, rules, (const void *)copy->value);
+		add_concurrency(view, service, rules, copy);
 	for (uint32_t i = 0; count > 1 && rules && i < rules->limit_count; i++)
 		if (strlen(rules->limits[i].name) == parts[1].length &&
-			memcmp(rules->limits[i].name, parts[1].text, parts[1].length) == 0)
+			memcmp(rules->limits[i].name, parts[1].text, parts[1].length) == 0 &&
+			is_of(&rules->limits[i], copy))
 			add_limit(view, service, &rules->limits[i], copy, parts, count);
 }
 

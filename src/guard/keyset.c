@@ -61,13 +61,18 @@ static size_t build_keys(const struct ration__rules *rules, const struct ration_
 int ration__keyset_new(struct ration__guard *guard, const struct ration__pair *keys, size_t key_count,
 	struct ration__keyset **out, const char **missing)
 {
-	struct ration__rules *rules = malloc(sizeof(*rules));
+	struct ration__rules *rules = NULL;
 	struct ration__keyset *keyset;
 	size_t cells, size;
 	uint64_t serial;
+	int rc = 0;
 
-	if (!rules)
-		return RATION_ENOMEM;
+	if (ration__store_forked(guard->engine->store)) /* a lost thread may hold the lock */
+		rc = RATION_EFORK;
+	else if (!(rules = malloc(sizeof(*rules))))
+		rc = RATION_ENOMEM;
+	if (rc < 0)
+		return rc;
 	serial = guard->serial; /* before the copy: a change in between makes it stale, not wrong */
 	ration__guard_rules(guard, rules);
 	for (int i = 0; i < RATION__PER_MAX && rules->required_keys[i][0]; i++)
@@ -83,6 +88,7 @@ int ration__keyset_new(struct ration__guard *guard, const struct ration__pair *k
 	if (keyset) {
 		keyset->refs = 1;
 		keyset->guard = guard;
+		atomic_fetch_add(&guard->refs, 1);
 		keyset->serial = serial;
 		keyset->limit_count = rules->limit_count;
 		keyset->bytes = (uint8_t *)keyset + sizeof(*keyset) + cells;
@@ -96,8 +102,12 @@ int ration__keyset_new(struct ration__guard *guard, const struct ration__pair *k
 /* Under engine.mutex, as what follows. */
 void ration__keyset_waits(struct ration__keyset *keyset, bool waits)
 {
-	if (keyset->waits != waits)
-		keyset->guard->waiting += waits ? 1 : (uint32_t)-1;
+	struct ration__guard *guard = keyset->guard;
+
+	if (keyset->waits != waits) {
+		guard->waiting += waits ? 1 : (uint32_t)-1;
+		guard->engine->waiting += waits ? 1 : (uint32_t)-1;
+	}
 	keyset->waits = waits;
 }
 
@@ -107,6 +117,7 @@ void ration__keyset_unref_locked(struct ration__keyset *keyset)
 		return;
 	ration__keyset_waits(keyset, false);
 	ration__booking_drop(keyset);
+	ration__guard_unref(keyset->guard);
 	free(keyset);
 }
 
@@ -114,8 +125,8 @@ void ration__keyset_unref(struct ration__keyset *keyset)
 {
 	struct ration__engine *engine;
 
-	if (!keyset)
-		return;
+	if (!keyset || ration__store_forked(keyset->guard->engine->store))
+		return; /* in a child it is left alone: a lost thread may hold the lock */
 	engine = keyset->guard->engine;
 	pthread_mutex_lock(&engine->mutex);
 	ration__keyset_unref_locked(keyset);

@@ -14,7 +14,11 @@
  * seen twice, or by two, or whose owner settles too, has no effect the second time.
  *
  * The hint is also raised whenever a breaker counts a failure or changes its state: "no failures"
- * at the grant and an unchanged hint mean that this success changes no breaker.
+ * at the grant and an unchanged hint mean that this success changes no breaker (so none is asked
+ * when it is settled at last, when others may have failed since).
+ *
+ * The hint tells of denials after the grant. Who was denied before it, and waits still, is not asked
+ * again until it is called: a grant beside such a one is never settled later (decide.c, quiet).
  *
  * One permit at a time for each member; under engine.mutex.
  */
@@ -51,7 +55,8 @@ bool ration__settle_later(struct ration__engine *engine, const struct ration__se
 		ration__grant_unlink(grant); /* there is nothing to settle */
 		return true;
 	}
-	if (engine->lazy.seq || grant->seq > UINT32_MAX)
+	if (engine->lazy.seq || grant->seq > UINT32_MAX ||
+		ration__store_slot(store) >= RATION__SLOTS_MAX)
 		return false;
 	atomic_store(ration__slot_word(store, ration__store_slot(store)),
 		(uint64_t)ration__store_generation(store) << 32 | grant->seq);
@@ -66,7 +71,7 @@ bool ration__settle_later(struct ration__engine *engine, const struct ration__se
 int ration__lazy_settle(struct ration__engine *engine, struct ration__txn *txn)
 {
 	struct ration__settle settle = {
-		.grant = &engine->lazy, .outcome = RATION__SUCCESS, .last = true};
+		.grant = &engine->lazy, .outcome = RATION__IGNORED};
 
 	return engine->lazy.seq ? ration__settle_one(engine, txn, &settle) : 0;
 }
@@ -99,9 +104,7 @@ void ration__lazy_flush(struct ration__engine *engine)
 		engine->set.txn = NULL;
 	}
 	if (rc == 0)
-		ration__lazy_done(engine);
-	else /* the word stays: others take it back */
-		ration__grant_unlink(&engine->lazy);
+		ration__lazy_done(engine); /* else the word stays, and the next decision settles it */
 }
 
 int ration__lazy_collect(

@@ -12,6 +12,10 @@
 #include <string.h>
 #include "base/hash.h"
 
+/* For places whose service has no breaker any more, or none that this process knows. */
+static const struct ration__breaker_conf any_breaker = {
+	.trip_after = 1, .close_after = 1, .probes = 1};
+
 /* At most so many of a dead member's permits are looked at in one pass. */
 #define BURY_BATCH 32
 /* Dead holders of a full limit are looked for at most this often, for each record. */
@@ -59,6 +63,19 @@ int ration__permit_write(struct ration__engine *engine, struct ration__txn *txn,
 	return rc;
 }
 
+/* Whether a keyset of this process waits for a permit of that service, through any guard. */
+static bool process_waits(const struct ration__guard *guard)
+{
+	const struct ration__guard *other = guard->engine->waiting ? guard->engine->guards : NULL;
+
+	if (guard->waiting)
+		return true;
+	for (; other; other = other->next)
+		if (other->waiting && strcmp(other->own.service, guard->own.service) == 0)
+			return true;
+	return false;
+}
+
 void ration__permit_wait(struct ration__keyset *keyset, struct ration__txn *txn,
 	struct ration__record *record, bool waits)
 {
@@ -67,7 +84,7 @@ void ration__permit_wait(struct ration__keyset *keyset, struct ration__txn *txn,
 	ration__keyset_waits(keyset, waits);
 	record->concurrency_conf = &guard->rules.concurrency;
 	ration__concurrency_wait(record->concurrency_conf, record->concurrency, txn->now_ns,
-		txn->slot, guard->waiting > 0);
+		txn->slot, process_waits(guard));
 	record->dirty = record->dealt = true;
 }
 
@@ -119,6 +136,7 @@ static int settle_breaker(
 {
 	const struct ration__grant *grant = settle->grant;
 	const struct ration__keyset *keyset = grant->keyset;
+	const struct ration__breaker_conf *conf = &keyset->guard->rules.breaker;
 	struct ration__breaker_pass pass = grant->pass;
 	enum ration__outcome outcome = settle->outcome;
 	enum ration__breaker_event event;
@@ -142,8 +160,13 @@ static int settle_breaker(
 		pass.probe = rc == 1; /* else its place went back when this member was buried */
 	}
 	before = *record->breaker;
-	event = ration__breaker_settle(
-		&keyset->guard->rules.breaker, record->breaker, txn->now_ns, pass, outcome);
+	if (before.state == RATION__HALF_OPEN && before.generation == pass.generation && !pass.probe)
+		return 0; /* the policy would give the place of another back */
+	if (!conf->trip_after) { /* the rules lost their breaker; they may get it back */
+		conf = &any_breaker;
+		outcome = RATION__IGNORED;
+	}
+	event = ration__breaker_settle(conf, record->breaker, txn->now_ns, pass, outcome);
 	if (memcmp(&before, record->breaker, sizeof(before)) != 0) {
 		record->dirty = true;
 		ration__hint_raise(engine);
@@ -153,38 +176,53 @@ static int settle_breaker(
 	return 0;
 }
 
-/* A grant that was never used gives its tokens back. */
+static void refund(struct ration__txn *txn, const struct ration__grant *grant,
+	const struct ration__limit *limit, double cost, struct ration__record *record)
+{
+	int64_t amount = ration__window_amount(cost), wall_ns;
+
+	record->dirty = true;
+	if (limit->kind == RATION__LIMIT_BUCKET) {
+		ration__bucket_refund(
+			&limit->bucket, record->bucket, txn->now_ns, cost, grant->start_ns);
+		return;
+	}
+	if (limit->kind == RATION__LIMIT_WINDOW) {
+		ration__window_refund(
+			&limit->window, record->window, txn->now_ns, amount, grant->at_ns);
+		return;
+	}
+	wall_ns = ration__txn_wall(txn);
+	ration__window_refund(&limit->window, &record->quota->window, wall_ns, amount,
+		wall_ns - (txn->now_ns - grant->at_ns));
+	ration__quota_touch(txn, record->quota);
+}
+
+/* A grant that was never used gives its tokens back: all of them, or, when the working set is full,
+ * none yet. An absent record has nothing to give back to: at rest, or lost with hot/, and then a
+ * refund would make it look like one that was never used. */
 static int settle_tokens(
 	struct ration__engine *engine, struct ration__txn *txn, const struct ration__settle *settle)
 {
 	const struct ration__grant *grant = settle->grant;
 	const struct ration__keyset *keyset = grant->keyset;
+	struct ration__record *records[RATION__LIMITS_MAX];
 
 	if (!settle->unused || !grant->counted || keyset->serial != keyset->guard->serial)
 		return 0;
 	for (uint32_t i = 0; i < keyset->limit_count; i++) {
-		const struct ration__limit *limit = &keyset->guard->rules.limits[i];
-		double cost = ration__cost_of(limit, settle->costs, settle->cost_count);
-		int64_t amount = ration__window_amount(cost);
-		struct ration__record *record;
-		int rc = cell_record(engine, keyset, &keyset->cells[i], &record);
+		int rc = cell_record(engine, keyset, &keyset->cells[i], &records[i]);
 
 		if (rc < 0)
 			return rc;
-		record->dirty = true;
-		if (limit->kind == RATION__LIMIT_BUCKET)
-			ration__bucket_refund(
-				&limit->bucket, record->bucket, txn->now_ns, cost, grant->start_ns);
-		else if (limit->kind == RATION__LIMIT_WINDOW)
-			ration__window_refund(
-				&limit->window, record->window, txn->now_ns, amount, grant->at_ns);
-		else {
-			int64_t wall_ns = ration__txn_wall(txn);
+	}
+	for (uint32_t i = 0; i < keyset->limit_count; i++) {
+		const struct ration__limit *limit = &keyset->guard->rules.limits[i];
 
-			ration__window_refund(&limit->window, &record->quota->window, wall_ns,
-				amount, wall_ns - (txn->now_ns - grant->at_ns));
-			ration__quota_touch(txn, record->quota);
-		}
+		if (!records[i]->absent)
+			refund(txn, grant, limit,
+				ration__cost_of(limit, settle->costs, settle->cost_count),
+				records[i]);
 	}
 	return 0;
 }
@@ -248,7 +286,6 @@ static void give_back(struct ration__engine *engine, struct ration__txn *txn,
 	const struct permit_value *permit, struct ration__record *record, uint16_t slot)
 {
 	static const struct ration__concurrency_conf unknown = {.max = 1};
-	static const struct ration__breaker_conf any = {.trip_after = 1, .close_after = 1, .probes = 1};
 	const struct ration__rules *rules = rules_of(engine, permit);
 
 	if (permit->what == RATION__PERMIT_PLACE) {
@@ -260,8 +297,8 @@ static void give_back(struct ration__engine *engine, struct ration__txn *txn,
 	} else {
 		struct ration__breaker_pass pass = {record->breaker->generation, 1};
 
-		ration__breaker_settle(rules ? &rules->breaker : &any, record->breaker, txn->now_ns,
-			pass, RATION__IGNORED);
+		ration__breaker_settle(
+			&any_breaker, record->breaker, txn->now_ns, pass, RATION__IGNORED);
 	}
 	record->dirty = true;
 }
@@ -271,12 +308,13 @@ static int bury_one(struct ration__engine *engine, struct ration__txn *txn,
 	const struct permit_value *permit, uint16_t slot)
 {
 	uint64_t hash = ration__hash64(permit->key, permit->key_length);
-	struct ration__record *record =
-		ration__workset_find(&engine->set, hash, permit->key, permit->key_length);
+	struct ration__record *record = NULL;
 	struct ration__workset *spare = &engine->spare;
 	int rc;
 
-	if (engine->set.txn == txn && record) {
+	if (engine->set.txn == txn) /* else the set is of the past, and its keys may be gone */
+		record = ration__workset_find(&engine->set, hash, permit->key, permit->key_length);
+	if (record) {
 		give_back(engine, txn, permit, record, slot);
 		return 0;
 	}
@@ -391,22 +429,50 @@ int ration__permit_assert(
 	return rc == 0 ? ration__permit_write(engine, txn, keyset, grant) : rc;
 }
 
+/* Another epoch is no loss by itself: hot/ may have been compacted, and the entries are all there. */
+static int has_entry(struct ration__txn *txn, uint64_t seq, enum ration__permit_what what)
+{
+	uint8_t key[RATION__PERMIT_KEY_SIZE];
+	const void *value;
+	size_t length;
+	int rc;
+
+	ration__key_permit(key, txn->slot, txn->generation, seq, what);
+	rc = ration__txn_get(txn, key, sizeof(key), RATION__LAYOUT(RATION__RECORD_PERMIT), &value,
+		&length);
+	return rc == 0 ? 1 : rc == RATION_EEMPTY ? 0 : rc;
+}
+
+static int reassert_grant(
+	struct ration__engine *engine, struct ration__txn *txn, struct ration__grant *grant)
+{
+	int rc = 1;
+
+	/* the breaker that it tried is gone, or has its place back: what it says comes too late */
+	if (grant->pass.probe && (rc = has_entry(txn, grant->seq, RATION__PERMIT_PROBE)) == 0)
+		grant->pass = (struct ration__breaker_pass){.generation = UINT32_MAX};
+	if (rc < 0 || !grant->permit || grant->unwritten)
+		return rc < 0 ? rc : 0;
+	rc = has_entry(txn, grant->seq, RATION__PERMIT_PLACE);
+	return rc != 0 ? (rc < 0 ? rc : 0) : ration__permit_assert(engine, txn, grant);
+}
+
 int ration__permit_reassert(void *arg, struct ration__txn *txn)
 {
 	struct ration__engine *engine = arg;
 
+	/* what is booked in buckets that are gone would come on top of what is dealt anew */
+	if (txn->wipe_ns != engine->wipe_ns)
+		ration__booking_void_all(engine);
+	engine->wipe_ns = txn->wipe_ns;
 	for (struct ration__grant *grant = engine->grants; grant; grant = grant->next) {
-		int rc;
+		int rc = reassert_grant(engine, txn, grant);
 
-		grant->pass.probe = 0; /* the breaker that it tried is gone */
-		if (!grant->permit || grant->unwritten)
-			continue;
-		rc = ration__permit_assert(engine, txn, grant);
 		if (rc < 0)
 			return rc;
 	}
 	for (struct ration__guard *guard = engine->guards; guard; guard = guard->next) {
-		int rc = ration__definition_put(guard, txn, NULL, 0);
+		int rc = guard->definition_version ? ration__definition_restore(guard, txn) : 0;
 
 		if (rc < 0)
 			return rc;

@@ -96,8 +96,12 @@ bool ration__quota_covered(struct ration__engine *engine, struct ration__txn *tx
 
 void ration__quota_touch(struct ration__txn *txn, struct ration__quota *quota)
 {
-	/* the window's own rest time is of the wall clock; the sweep's is the steady one */
-	quota->window.rest_at_ns += txn->now_ns - ration__txn_wall(txn);
+	/* The window's own time is of the wall clock; the sweep's is the steady one. From the ring,
+	 * not from rest_at_ns: a refund leaves that as this function made it. */
+	const struct ration__window *window = &quota->window;
+	int64_t leaves_ns = (window->head + RATION__WINDOW_PARTS + 1) * window->part_ns;
+
+	quota->window.rest_at_ns = leaves_ns + txn->now_ns - ration__txn_wall(txn);
 }
 
 static int write_ahead(void *arg, const void *old, size_t old_length, void *value, size_t size,
@@ -181,18 +185,21 @@ static int install(struct ration__engine *engine, struct ration__ledger_request 
 		rc = ration__store_commit(txn);
 	else
 		ration__store_abort(txn);
+	if (rc == 0)
+		atomic_fetch_add(&engine->ledger_news, 1);
 unlock:
+	engine->set.txn = NULL;
 	pthread_mutex_unlock(&engine->mutex);
 	return rc;
 }
 
-bool ration__ledger_work(struct ration__engine *engine)
+void ration__ledger_work(struct ration__engine *engine)
 {
 	struct ration__ledger_request *batch = malloc(sizeof(*batch) * RATION__LEDGER_QUEUE);
 	size_t count;
 
 	if (!batch)
-		return false; /* asked again later */
+		return; /* asked again later */
 	pthread_mutex_lock(&engine->mutex);
 	while (engine->ledger_busy)
 		pthread_cond_wait(&engine->ledger_done, &engine->mutex);
@@ -219,7 +226,23 @@ bool ration__ledger_work(struct ration__engine *engine)
 		ration__engine_notify(engine);
 	}
 	free(batch);
-	return count > 0;
+}
+
+int ration__ledger_read(struct ration__engine *engine, const uint8_t *key, size_t key_length,
+	struct ration__window *window)
+{
+	struct ledger_value value;
+	size_t length = 0;
+	int rc = ration__ledger_get(
+		engine->store, key, key_length, &value, sizeof(value), &length);
+
+	if (rc == RATION_EEMPTY)
+		memset(window, 0, sizeof(*window));
+	else if (rc == 0 && length == sizeof(value))
+		*window = value.window;
+	else
+		return rc < 0 ? rc : RATION_EIO;
+	return 0;
 }
 
 static int forget(void *arg, const void *old, size_t old_length, void *value, size_t size,
