@@ -106,12 +106,12 @@ RATION_EXPORT int ration_get(
 	ration_client *client, const char *service, const char *target, ration_response **out);
 /* Numbers of this client now. [any] */
 struct ration_counts {
-	uint64_t size;      /* set to sizeof by the caller; fields beyond are untouched */
+	uint64_t size;	    /* set to sizeof by the caller; fields beyond are untouched */
 	uint64_t queued;    /* submitted, not in flight */
 	uint64_t in_flight; /* attempts on the wire */
 	uint64_t waiting;   /* between attempts */
 	uint64_t completed; /* jobs ended, all time */
-	uint64_t sent;      /* attempts started, all time */
+	uint64_t sent;	    /* attempts started, all time */
 };
 RATION_EXPORT int ration_client_counts(const ration_client *client, struct ration_counts *out);
 /* What the first waiting job waits for, in words ("rate:requests, next in 0.8 s"); "" when none.
@@ -131,15 +131,15 @@ RATION_EXPORT const char *ration_response_id(const ration_response *response);
 RATION_EXPORT const char *ration_response_url(const ration_response *response);
 RATION_EXPORT void *ration_response_user(const ration_response *response);
 /* First header of that name, or NULL. */
-RATION_EXPORT const char *ration_response_header(
-	const ration_response *response, const char *name);
+RATION_EXPORT const char *ration_response_header(const ration_response *response, const char *name);
 /* Header number i from 0; 0, or RATION_EEMPTY past the last. */
 RATION_EXPORT int ration_response_header_at(
 	const ration_response *response, size_t i, const char **name, const char **value);
 RATION_EXPORT const void *ration_response_body(const ration_response *response, size_t *length);
 RATION_EXPORT int ration_response_truncated(const ration_response *response);
 RATION_EXPORT int ration_response_attempts(const ration_response *response);
-/* Total time spent waiting before attempts, ms. why: "limit:NAME", "retry", "queue" …; NULL: all. */
+/* Total time spent waiting before attempts, ms. why: "limit:NAME", "retry", "queue" …; NULL: all.
+ */
 RATION_EXPORT double ration_response_wait_ms(const ration_response *response, const char *why);
 /* The JSON object that `ration run` writes, without a newline. Made at the first call. */
 RATION_EXPORT const char *ration_response_line(const ration_response *response);

@@ -27,79 +27,79 @@ extern "C" {
  *           status (the server answered, but not with what was asked for), cancelled
  * retryable 1 when the same call may succeed later without a change
  */
-#define RATION_ERROR_LIST(X)                                                                       \
-	/* usage */                                                                                \
-	X(EINVAL, -1, USAGE, 0, "invalid argument")                                                \
-	X(EFORK, -2, USAGE, 0, "used in a forked child; open it again there")                      \
-	X(EWORKER, -3, USAGE, 0, "may wait, so it cannot be called on a worker thread")            \
-	X(ECLOSED, -4, USAGE, 0, "already closed")                                                 \
-	X(EBUSY, -5, USAGE, 0, "in use elsewhere")                                                 \
-	X(EHEADER, -6, USAGE, 0, "invalid header: control character, or not settable")             \
-	X(EURL, -7, USAGE, 0, "invalid URL")                                                       \
-	X(EJSON, -8, USAGE, 0, "invalid JSON")                                                     \
-	X(ESERVICE, -9, USAGE, 0, "no such service")                                               \
-	X(ETOOBIG, -10, USAGE, 0, "larger than its limit")                                         \
-	X(EKEY, -11, USAGE, 0, "a required key is missing")                                        \
-	/* resources */                                                                            \
-	X(ENOMEM, -20, RESOURCE, 1, "out of memory")                                               \
-	X(EFULL, -21, RESOURCE, 1, "queue full")                                                   \
-	X(EEMPTY, -22, RESOURCE, 0, "nothing pending")                                             \
-	X(EAGAIN, -23, RESOURCE, 1, "not yet; ask again")                                          \
-	X(ESYSTEM, -24, RESOURCE, 1, "system call failed")                                         \
-	X(EIO, -25, RESOURCE, 0, "input or output failed")                                         \
-	/* store */                                                                                \
-	X(ESTORE, -40, STORE, 1, "the store cannot answer")                                        \
-	X(ESCHEMA, -41, STORE, 0, "the store has another layout version")                          \
-	X(EABI, -42, STORE, 0, "the store was made by a program with another binary interface")    \
-	X(ECLOCK, -43, STORE, 0, "the store runs on another clock or time namespace")              \
-	X(EPERM, -44, STORE, 0, "the store's owner or permissions are not safe")                   \
-	X(ENETFS, -45, STORE, 0, "the store is on a network file system")                          \
-	X(ENOSPC, -46, STORE, 1, "no space left for the store")                                    \
-	X(EACCESS, -47, STORE, 0, "no permission for the store")                                   \
-	X(ENOSTORE, -48, STORE, 0, "no such store")                                                \
-	X(EMEMBERS, -49, STORE, 1, "the store has no free member slot")                            \
-	X(EKERNEL, -50, STORE, 0, "the store is in use under another kernel")                      \
-	/* configuration */                                                                        \
-	X(ECONFIG, -60, CONFIG, 0, "invalid configuration")                                        \
-	X(ENOFILE, -61, CONFIG, 0, "cannot read file")                                             \
-	/* transport: the request did not come to an answer */                                     \
-	X(EDNS, -80, TRANSPORT, 1, "host name not resolved")                                       \
-	X(ECONNECT, -81, TRANSPORT, 1, "connection failed")                                        \
-	X(ETLS, -82, TRANSPORT, 1, "TLS handshake or verification failed")                         \
-	X(ERESET, -83, TRANSPORT, 1, "connection lost before the answer was complete")             \
-	X(EPROTOCOL, -84, TRANSPORT, 0, "the server's answer is not valid HTTP")                   \
-	X(ELOCAL, -85, TRANSPORT, 1, "local fault while sending")                                  \
-	X(EBODY, -86, TRANSPORT, 0, "response larger than its limit")                              \
-	X(EUNKNOWN, -87, TRANSPORT, 0, "sent, not answered, and not safe to repeat")               \
-	X(EREDIRECT, -88, TRANSPORT, 0, "redirect refused")                                        \
-	/* time */                                                                                 \
-	X(ETIMEOUT, -100, TIMEOUT, 1, "timed out")                                                 \
-	X(ECONNECTTIMEOUT, -101, TIMEOUT, 1, "connect timed out")                                  \
-	X(EREADTIMEOUT, -102, TIMEOUT, 1, "no byte received within the read timeout")              \
-	X(EWRITETIMEOUT, -103, TIMEOUT, 1, "no byte sent within the write timeout")                \
-	X(EATTEMPTTIMEOUT, -104, TIMEOUT, 1, "attempt timed out")                                  \
-	X(EDEADLINE, -105, TIMEOUT, 0, "deadline passed")                                          \
-	X(EEXHAUSTED, -106, TIMEOUT, 0, "retries exhausted")                                       \
-	/* the server answered with an error */                                                    \
-	X(ESTATUS, -120, STATUS, 0, "the server refused the request")                              \
-	X(EAUTH, -121, STATUS, 0, "authentication failed")                                         \
-	X(ENOTFOUND, -122, STATUS, 0, "not found")                                                 \
-	X(EREQUEST, -123, STATUS, 0, "the server calls the request invalid")                       \
-	X(ETHROTTLED, -124, STATUS, 1, "the server asks to slow down")                             \
-	X(EUNAVAILABLE, -125, STATUS, 1, "service unavailable")                                    \
-	X(ESERVER, -126, STATUS, 1, "the server failed")                                           \
-	X(ESERVERTIMEOUT, -127, STATUS, 1, "the server timed out waiting for the request")         \
-	/* ended by the caller */                                                                  \
+#define RATION_ERROR_LIST(X)                                                                    \
+	/* usage */                                                                             \
+	X(EINVAL, -1, USAGE, 0, "invalid argument")                                             \
+	X(EFORK, -2, USAGE, 0, "used in a forked child; open it again there")                   \
+	X(EWORKER, -3, USAGE, 0, "may wait, so it cannot be called on a worker thread")         \
+	X(ECLOSED, -4, USAGE, 0, "already closed")                                              \
+	X(EBUSY, -5, USAGE, 0, "in use elsewhere")                                              \
+	X(EHEADER, -6, USAGE, 0, "invalid header: control character, or not settable")          \
+	X(EURL, -7, USAGE, 0, "invalid URL")                                                    \
+	X(EJSON, -8, USAGE, 0, "invalid JSON")                                                  \
+	X(ESERVICE, -9, USAGE, 0, "no such service")                                            \
+	X(ETOOBIG, -10, USAGE, 0, "larger than its limit")                                      \
+	X(EKEY, -11, USAGE, 0, "a required key is missing")                                     \
+	/* resources */                                                                         \
+	X(ENOMEM, -20, RESOURCE, 1, "out of memory")                                            \
+	X(EFULL, -21, RESOURCE, 1, "queue full")                                                \
+	X(EEMPTY, -22, RESOURCE, 0, "nothing pending")                                          \
+	X(EAGAIN, -23, RESOURCE, 1, "not yet; ask again")                                       \
+	X(ESYSTEM, -24, RESOURCE, 1, "system call failed")                                      \
+	X(EIO, -25, RESOURCE, 0, "input or output failed")                                      \
+	/* store */                                                                             \
+	X(ESTORE, -40, STORE, 1, "the store cannot answer")                                     \
+	X(ESCHEMA, -41, STORE, 0, "the store has another layout version")                       \
+	X(EABI, -42, STORE, 0, "the store was made by a program with another binary interface") \
+	X(ECLOCK, -43, STORE, 0, "the store runs on another clock or time namespace")           \
+	X(EPERM, -44, STORE, 0, "the store's owner or permissions are not safe")                \
+	X(ENETFS, -45, STORE, 0, "the store is on a network file system")                       \
+	X(ENOSPC, -46, STORE, 1, "no space left for the store")                                 \
+	X(EACCESS, -47, STORE, 0, "no permission for the store")                                \
+	X(ENOSTORE, -48, STORE, 0, "no such store")                                             \
+	X(EMEMBERS, -49, STORE, 1, "the store has no free member slot")                         \
+	X(EKERNEL, -50, STORE, 0, "the store is in use under another kernel")                   \
+	/* configuration */                                                                     \
+	X(ECONFIG, -60, CONFIG, 0, "invalid configuration")                                     \
+	X(ENOFILE, -61, CONFIG, 0, "cannot read file")                                          \
+	/* transport: the request did not come to an answer */                                  \
+	X(EDNS, -80, TRANSPORT, 1, "host name not resolved")                                    \
+	X(ECONNECT, -81, TRANSPORT, 1, "connection failed")                                     \
+	X(ETLS, -82, TRANSPORT, 1, "TLS handshake or verification failed")                      \
+	X(ERESET, -83, TRANSPORT, 1, "connection lost before the answer was complete")          \
+	X(EPROTOCOL, -84, TRANSPORT, 0, "the server's answer is not valid HTTP")                \
+	X(ELOCAL, -85, TRANSPORT, 1, "local fault while sending")                               \
+	X(EBODY, -86, TRANSPORT, 0, "response larger than its limit")                           \
+	X(EUNKNOWN, -87, TRANSPORT, 0, "sent, not answered, and not safe to repeat")            \
+	X(EREDIRECT, -88, TRANSPORT, 0, "redirect refused")                                     \
+	/* time */                                                                              \
+	X(ETIMEOUT, -100, TIMEOUT, 1, "timed out")                                              \
+	X(ECONNECTTIMEOUT, -101, TIMEOUT, 1, "connect timed out")                               \
+	X(EREADTIMEOUT, -102, TIMEOUT, 1, "no byte received within the read timeout")           \
+	X(EWRITETIMEOUT, -103, TIMEOUT, 1, "no byte sent within the write timeout")             \
+	X(EATTEMPTTIMEOUT, -104, TIMEOUT, 1, "attempt timed out")                               \
+	X(EDEADLINE, -105, TIMEOUT, 0, "deadline passed")                                       \
+	X(EEXHAUSTED, -106, TIMEOUT, 0, "retries exhausted")                                    \
+	/* the server answered with an error */                                                 \
+	X(ESTATUS, -120, STATUS, 0, "the server refused the request")                           \
+	X(EAUTH, -121, STATUS, 0, "authentication failed")                                      \
+	X(ENOTFOUND, -122, STATUS, 0, "not found")                                              \
+	X(EREQUEST, -123, STATUS, 0, "the server calls the request invalid")                    \
+	X(ETHROTTLED, -124, STATUS, 1, "the server asks to slow down")                          \
+	X(EUNAVAILABLE, -125, STATUS, 1, "service unavailable")                                 \
+	X(ESERVER, -126, STATUS, 1, "the server failed")                                        \
+	X(ESERVERTIMEOUT, -127, STATUS, 1, "the server timed out waiting for the request")      \
+	/* ended by the caller */                                                               \
 	X(ECANCELLED, -140, CANCELLED, 0, "cancelled")
 
 /* Why a decision was "no" or "not now". X(name, value, text) */
-#define RATION_DENIAL_LIST(X)                                                                      \
-	X(RATE, 1, "rate limit exceeded")                                                          \
-	X(QUOTA, 2, "quota exceeded")                                                              \
-	X(BREAKER, 3, "circuit breaker is open")                                                   \
-	X(CONCURRENCY, 4, "concurrency limit reached")                                             \
-	X(IMPOSSIBLE, 5, "impossible: costs more than the limit can ever hold")                    \
-	X(DEADLINE, 6, "cannot be in time")                                                        \
+#define RATION_DENIAL_LIST(X)                                                   \
+	X(RATE, 1, "rate limit exceeded")                                       \
+	X(QUOTA, 2, "quota exceeded")                                           \
+	X(BREAKER, 3, "circuit breaker is open")                                \
+	X(CONCURRENCY, 4, "concurrency limit reached")                          \
+	X(IMPOSSIBLE, 5, "impossible: costs more than the limit can ever hold") \
+	X(DEADLINE, 6, "cannot be in time")                                     \
 	X(STORE, 7, "the store cannot answer, and the policy is closed")
 
 enum ration_error_code {
@@ -133,7 +133,7 @@ RATION_EXPORT int ration_error_code(const ration_error *error);
 /* One line, with file, line, column and path in front where known. */
 RATION_EXPORT const char *ration_error_text(const ration_error *error);
 RATION_EXPORT const char *ration_error_path(const ration_error *error);
-RATION_EXPORT int ration_error_line(const ration_error *error);   /* from 1; 0: none */
+RATION_EXPORT int ration_error_line(const ration_error *error);	  /* from 1; 0: none */
 RATION_EXPORT int ration_error_column(const ration_error *error); /* from 1; 0: none */
 RATION_EXPORT void ration_error_free(ration_error *error);
 

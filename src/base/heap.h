@@ -22,7 +22,8 @@ void ration__heap_fini(struct ration__heap *heap);
 int ration__heap_reserve(struct ration__heap *heap, uint32_t extra);
 /* Adds, or moves when it is in the heap already. 0 or RATION_ENOMEM (never when moving). */
 int ration__heap_set(struct ration__heap *heap, struct ration__timer *timer, int64_t at_ns);
-void ration__heap_remove(struct ration__heap *heap, struct ration__timer *timer); /* absent is fine */
+void ration__heap_remove(
+	struct ration__heap *heap, struct ration__timer *timer);	   /* absent is fine */
 struct ration__timer *ration__heap_first(const struct ration__heap *heap); /* NULL: empty */
 
 #endif

@@ -6,7 +6,7 @@
 #include <stdint.h>
 
 #define RATION__COUNT(array) (sizeof(array) / sizeof((array)[0]))
-#define RATION__CONTAINER(pointer, type, member)                                                   \
+#define RATION__CONTAINER(pointer, type, member) \
 	((type *)((char *)(pointer)-offsetof(type, member)))
 
 static inline int64_t ration__min64(int64_t a, int64_t b)

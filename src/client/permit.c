@@ -42,11 +42,12 @@ int ration_guard_open(
 	int rc;
 
 	if (!config || !service || !out)
-		return ration__error_set(err, RATION_EINVAL, "config, service and guard are needed");
+		return ration__error_set(
+			err, RATION_EINVAL, "config, service and guard are needed");
 	guard = calloc(1, sizeof(*guard));
 	rules = calloc(1, sizeof(*rules));
-	rc = guard && rules ? ration__config_rules(config, service, rules, err) :
-			      ration__error_set(err, RATION_ENOMEM, "out of memory");
+	rc = guard && rules ? ration__config_rules(config, service, rules, err)
+			    : ration__error_set(err, RATION_ENOMEM, "out of memory");
 	if (rc == 0)
 		rc = ration__client_engine(config, false, &guard->engine, err);
 	if (rc == 0) {
@@ -128,8 +129,7 @@ int ration_permit_set_cost(ration_permit *permit, const char *unit, double cost)
 	size_t at = 0;
 	char *own;
 
-	if (!permit || !unit || !(cost >= 0 && cost <= 1e12) ||
-		strlen(unit) >= RATION__KEYNAME_MAX)
+	if (!permit || !unit || !(cost >= 0 && cost <= 1e12) || strlen(unit) >= RATION__KEYNAME_MAX)
 		return RATION_EINVAL;
 	if (permit->grant.seq)
 		return RATION_EBUSY;
@@ -154,8 +154,8 @@ static int make_keyset(ration_permit *permit)
 
 	if (permit->keyset)
 		return 0;
-	rc = ration__keyset_new(permit->guard->guard, permit->keys, permit->key_count,
-		&permit->keyset, &missing);
+	rc = ration__keyset_new(
+		permit->guard->guard, permit->keys, permit->key_count, &permit->keyset, &missing);
 	if (rc == RATION_EKEY)
 		snprintf(permit->why, sizeof(permit->why), "key \"%s\" is required", missing);
 	return rc;
@@ -177,9 +177,10 @@ static void remember(ration_permit *permit, const struct ration__ask *ask, int d
 		memmove(permit->rule, strchr(permit->rule, ':') + 1,
 			strlen(strchr(permit->rule, ':') + 1) + 1);
 	if (ask->at_ns < RATION__NEVER)
-		permit->retry_after_ms = ask->at_ns <= now_ns ?
-			0 :
-			(ask->at_ns - now_ns + RATION__NS_PER_MS - 1) / RATION__NS_PER_MS;
+		permit->retry_after_ms =
+			ask->at_ns <= now_ns
+				? 0
+				: (ask->at_ns - now_ns + RATION__NS_PER_MS - 1) / RATION__NS_PER_MS;
 }
 
 static int64_t to_ns(int64_t ms)

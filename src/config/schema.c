@@ -319,7 +319,8 @@ const struct ration__setting ration__schema[] = {
 		.fallback = "local",
 		.words = "local|closed|open",
 		.expected = "local, closed or open",
-		.meaning = "while the store cannot answer: this process's share, nothing, or everything",
+		.meaning = "while the store cannot answer: this process's share, nothing, or "
+			   "everything",
 		RULES(on_failure)},
 
 	{.pattern = "services.*.retry.attempts",

@@ -63,9 +63,8 @@ static void sleep_for(struct ration__engine *engine, struct sleeper *sleeper, in
 	until.tv_sec += ns / RATION__NS_PER_S;
 	until.tv_nsec = ns % RATION__NS_PER_S;
 	pthread_mutex_lock(&sleeper->mutex);
-	while (!sleeper->woken &&
-		pthread_cond_clockwait(
-			&sleeper->cond, &sleeper->mutex, CLOCK_MONOTONIC, &until) == 0)
+	while (!sleeper->woken && pthread_cond_clockwait(&sleeper->cond, &sleeper->mutex,
+					  CLOCK_MONOTONIC, &until) == 0)
 		;
 	sleeper->woken = false;
 	pthread_mutex_unlock(&sleeper->mutex);
@@ -77,7 +76,7 @@ static bool cannot_be_in_time(const struct ration__ask *ask, int64_t deadline_ns
 	if (ask->at_ns <= deadline_ns)
 		return false;
 	return ask->denial == RATION_DENIED_RATE || ask->denial == RATION_DENIED_QUOTA ||
-		ask->denial == RATION_DENIED_BREAKER;
+	       ask->denial == RATION_DENIED_BREAKER;
 }
 
 /* 0, a denial, an error; or 1000: go on */
@@ -126,14 +125,18 @@ int ration__guard_acquire(struct ration__keyset *keyset, const struct ration__co
 	struct sleeper sleeper;
 	int rc;
 
-	*ask = (struct ration__ask){.keyset = keyset, .costs = costs, .cost_count = cost_count,
-		.grant = grant, .may_book = timeout_ns != 0};
+	*ask = (struct ration__ask){.keyset = keyset,
+		.costs = costs,
+		.cost_count = cost_count,
+		.grant = grant,
+		.may_book = timeout_ns != 0};
 	sleeper_init(&sleeper);
 	while ((rc = ask_once(engine, ask, deadline_ns, timeout_ns == 0)) == GO_ON) {
 		if (ask->decision == RATION__LATER)
 			continue;
 		if (!sleeper.hears) {
-			/* from now on wake-ups are heard; what came before is asked for once more */
+			/* from now on wake-ups are heard; what came before is asked for once more
+			 */
 			ration__engine_subscribe(engine, &sleeper.waker);
 			sleeper.hears = true;
 			continue;
@@ -172,8 +175,8 @@ struct remaining {
 };
 
 /* Places that are had at once, although they are not settled yet, count as free (lazy.c). */
-static double places_left(struct ration__engine *engine, uint32_t max,
-	const struct ration__concurrency *state)
+static double places_left(
+	struct ration__engine *engine, uint32_t max, const struct ration__concurrency *state)
 {
 	double left = (double)max - state->in_flight;
 
@@ -204,8 +207,8 @@ static int look_at(struct ration__keyset *keyset, struct ration__txn *txn, const
 		r->cell = keyset->concurrency;
 	if (!r->cell)
 		return RATION_EINVAL;
-	rc = ration__workset_get(set, r->cell->hash, ration__cell_key(keyset, r->cell),
-		r->cell->length, &record);
+	rc = ration__workset_get(
+		set, r->cell->hash, ration__cell_key(keyset, r->cell), r->cell->length, &record);
 	if (rc < 0)
 		return rc;
 	ration__record_wake(record, &r->limit, txn->wipe_ns);
@@ -215,8 +218,8 @@ static int look_at(struct ration__keyset *keyset, struct ration__txn *txn, const
 	} else if (r->limit.kind == RATION__LIMIT_BUCKET) {
 		*left = ration__bucket_remaining(&r->limit.bucket, record->bucket, txn->now_ns);
 	} else {
-		r->wall_ns = r->limit.kind == RATION__LIMIT_QUOTA ? ration__txn_wall(txn) :
-								    txn->now_ns;
+		r->wall_ns =
+			r->limit.kind == RATION__LIMIT_QUOTA ? ration__txn_wall(txn) : txn->now_ns;
 		r->unread = r->limit.kind == RATION__LIMIT_QUOTA && record->absent;
 		r->window = *record->window;
 	}
@@ -246,9 +249,10 @@ int ration__guard_remaining(struct ration__keyset *keyset, const char *name, dou
 	}
 	pthread_mutex_unlock(&engine->mutex);
 	if (rc == 0 && r.unread)
-		rc = ration__ledger_read(engine, ration__cell_key(keyset, r.cell), r.cell->length,
-			&r.window);
-	if (rc == 0 && (r.limit.kind == RATION__LIMIT_WINDOW || r.limit.kind == RATION__LIMIT_QUOTA))
+		rc = ration__ledger_read(
+			engine, ration__cell_key(keyset, r.cell), r.cell->length, &r.window);
+	if (rc == 0 &&
+		(r.limit.kind == RATION__LIMIT_WINDOW || r.limit.kind == RATION__LIMIT_QUOTA))
 		*left = (double)ration__window_remaining(&r.limit.window, &r.window, r.wall_ns) /
 			RATION__MICRO;
 	return rc;

@@ -15,7 +15,8 @@ static struct ration__cell **head_of(struct ration__engine *engine, uint64_t has
 	return &engine->booked[hash % RATION__BOOKED_HEADS];
 }
 
-void ration__booking_hold(struct ration__keyset *keyset, uint32_t limit, double cost, int64_t start_ns)
+void ration__booking_hold(
+	struct ration__keyset *keyset, uint32_t limit, double cost, int64_t start_ns)
 {
 	struct ration__cell *cell = &keyset->cells[limit];
 	struct ration__cell **head = head_of(keyset->guard->engine, cell->hash);
@@ -56,7 +57,8 @@ int ration__booking_refund(struct ration__keyset *keyset, struct ration__txn *tx
 	const struct ration__rules *rules = &keyset->guard->rules;
 	struct ration__workset *set = &keyset->guard->engine->set;
 
-	/* After a change of rules the limits' numbers mean something else: what was booked lapses. */
+	/* After a change of rules the limits' numbers mean something else: what was booked lapses.
+	 */
 	if (keyset->serial == keyset->guard->serial)
 		for (uint32_t i = 0; i < keyset->limit_count; i++) {
 			struct ration__cell *cell = &keyset->cells[i];

@@ -28,7 +28,8 @@ static int list_key(void *arg, const void *key, size_t key_length, uint16_t type
 	return 0;
 }
 
-/* Closed, but not forgotten: results of calls that are out must not count as those of later probes. */
+/* Closed, but not forgotten: results of calls that are out must not count as those of later probes.
+ */
 static int reset_breaker(struct ration__txn *txn, const uint8_t *key, size_t key_length)
 {
 	struct ration__breaker state;
@@ -134,8 +135,8 @@ int ration__engine_reset(struct ration__engine *engine, const char *selector, ra
 	length = slash ? (size_t)(slash - selector) : strlen(selector);
 	if (length == 0 || length >= sizeof(service)) {
 		free(list);
-		return ration__error_set(err, RATION_EINVAL,
-			"\"%s\": expected SERVICE or SERVICE/NAME", selector);
+		return ration__error_set(
+			err, RATION_EINVAL, "\"%s\": expected SERVICE or SERVICE/NAME", selector);
 	}
 	memcpy(service, selector, length);
 	service[length] = 0;

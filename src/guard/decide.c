@@ -33,11 +33,12 @@ double ration__cost_of(
 	return limit->estimate;
 }
 
-static int load_cell(struct decision *d, const struct ration__cell *cell, struct ration__record **record)
+static int load_cell(
+	struct decision *d, const struct ration__cell *cell, struct ration__record **record)
 {
 	struct ration__workset *set = &d->keyset->guard->engine->set;
-	int rc = ration__workset_get(set, cell->hash, ration__cell_key(d->keyset, cell),
-		cell->length, record);
+	int rc = ration__workset_get(
+		set, cell->hash, ration__cell_key(d->keyset, cell), cell->length, record);
 
 	if (rc == 0 && !*record)
 		d->ask->decision = RATION__LATER;
@@ -78,8 +79,8 @@ static int load_records(struct decision *d)
 /* A refusal: the first of the highest rank wins (impossible, quota, breaker come in that order). */
 static void refuse(struct decision *d, int denial, int rule, int64_t at_ns)
 {
-	if (d->refused && !(denial == RATION_DENIED_IMPOSSIBLE &&
-				  d->ask->denial != RATION_DENIED_IMPOSSIBLE))
+	if (d->refused &&
+		!(denial == RATION_DENIED_IMPOSSIBLE && d->ask->denial != RATION_DENIED_IMPOSSIBLE))
 		return;
 	d->refused = true;
 	d->ask->denial = denial;
@@ -263,12 +264,13 @@ static void book(struct decision *d)
 
 		if (limit->kind != RATION__LIMIT_BUCKET)
 			continue;
-		start_ns = ration__bucket_take(
-			&limit->bucket, d->limits[i]->bucket, d->now_ns, cost);
+		start_ns =
+			ration__bucket_take(&limit->bucket, d->limits[i]->bucket, d->now_ns, cost);
 		d->limits[i]->dirty = true;
 		ration__booking_hold(d->keyset, i, cost, start_ns);
 	}
-	/* A limit that had room waits with the others: what it holds starts when the last one does. */
+	/* A limit that had room waits with the others: what it holds starts when the last one does.
+	 */
 	for (uint32_t i = 0; i < d->keyset->limit_count; i++) {
 		if (!d->keyset->cells[i].link)
 			continue;
@@ -294,8 +296,7 @@ static int admit(struct decision *d, struct ration__txn *txn)
 			continue; /* taken when it was booked */
 		d->limits[i]->dirty = true;
 		if (limit->kind == RATION__LIMIT_BUCKET) {
-			ration__bucket_take(
-				&limit->bucket, d->limits[i]->bucket, d->now_ns, cost);
+			ration__bucket_take(&limit->bucket, d->limits[i]->bucket, d->now_ns, cost);
 			continue;
 		}
 		amount = ration__window_amount(cost);
@@ -313,16 +314,16 @@ static int admit(struct decision *d, struct ration__txn *txn)
 	if (d->breaker) {
 		struct ration__breaker before = *d->breaker->breaker;
 
-		grant->pass = ration__breaker_take(
-			&d->rules->breaker, d->breaker->breaker, d->now_ns);
+		grant->pass =
+			ration__breaker_take(&d->rules->breaker, d->breaker->breaker, d->now_ns);
 		if (memcmp(&before, d->breaker->breaker, sizeof(before)) != 0) {
 			d->breaker->dirty = true;
 			ration__hint_raise(d->keyset->guard->engine);
 		}
 	}
 	if (d->concurrency) {
-		ration__concurrency_take(&d->rules->concurrency, d->concurrency->concurrency,
-			d->now_ns, txn->slot);
+		ration__concurrency_take(
+			&d->rules->concurrency, d->concurrency->concurrency, d->now_ns, txn->slot);
 		d->concurrency->dirty = true;
 		ration__keyset_waits(d->keyset, false);
 		if (d->keyset->guard->engine->waiting) /* others of this process go on waiting */
@@ -331,7 +332,7 @@ static int admit(struct decision *d, struct ration__txn *txn)
 	}
 	grant->quiet = (!d->breaker || (d->breaker->breaker->state == RATION__CLOSED &&
 					       d->breaker->breaker->failures == 0)) &&
-		(!d->concurrency || d->concurrency->concurrency->waiting == 0);
+		       (!d->concurrency || d->concurrency->concurrency->waiting == 0);
 	grant->hint = ration__hint_read(d->keyset->guard->engine);
 	grant->at_ns = d->now_ns;
 	grant->start_ns = start_ns;
@@ -346,15 +347,15 @@ static int admit(struct decision *d, struct ration__txn *txn)
 	return rc;
 }
 
-/* A booking was made for the lane's head; another job that took its place may cost something else. */
+/* A booking was made for the lane's head; another job that took its place may cost something else.
+ */
 static bool fits_booking(const struct decision *d)
 {
 	for (uint32_t i = 0; i < d->keyset->limit_count; i++) {
 		const struct ration__cell *cell = &d->keyset->cells[i];
 
-		if (cell->link &&
-			cell->booked != ration__cost_of(&d->rules->limits[i], d->ask->costs,
-						d->ask->cost_count))
+		if (cell->link && cell->booked != ration__cost_of(&d->rules->limits[i],
+							  d->ask->costs, d->ask->cost_count))
 			return false;
 	}
 	return true;
@@ -370,7 +371,9 @@ static int booked_rule(const struct ration__keyset *keyset)
 
 int ration__decide(struct ration__engine *engine, struct ration__txn *txn, struct ration__ask *ask)
 {
-	struct decision d = {.ask = ask, .keyset = ask->keyset, .now_ns = txn->now_ns,
+	struct decision d = {.ask = ask,
+		.keyset = ask->keyset,
+		.now_ns = txn->now_ns,
 		.rules = &ask->keyset->guard->rules};
 	int rc;
 

@@ -18,7 +18,7 @@
 struct definition {
 	int64_t rest_at_ns; /* never */
 	uint64_t version;   /* counts up at each replacement */
-	char who[64];       /* for people */
+	char who[64];	    /* for people */
 	struct ration__rules rules;
 };
 
@@ -26,10 +26,10 @@ struct definition {
 static bool same_rules(const struct ration__rules *a, const struct ration__rules *b)
 {
 	return a->version == b->version && a->limit_count == b->limit_count &&
-		a->revision == b->revision &&
-		memcmp(a->limits, b->limits, sizeof(a->limits[0]) * a->limit_count) == 0 &&
-		memcmp(&a->breaker, &b->breaker, sizeof(a->breaker)) == 0 &&
-		memcmp(&a->concurrency, &b->concurrency, sizeof(a->concurrency)) == 0;
+	       a->revision == b->revision &&
+	       memcmp(a->limits, b->limits, sizeof(a->limits[0]) * a->limit_count) == 0 &&
+	       memcmp(&a->breaker, &b->breaker, sizeof(a->breaker)) == 0 &&
+	       memcmp(&a->concurrency, &b->concurrency, sizeof(a->concurrency)) == 0;
 }
 
 static void keep_own(struct ration__rules *rules, const struct ration__rules *own)
@@ -54,9 +54,9 @@ static int read_definition(
 		return RATION_EEMPTY;
 	*out = value;
 	return (*out)->rules.version == RATION__RULES_VERSION &&
-			(*out)->rules.limit_count <= RATION__LIMITS_MAX ?
-		0 :
-		RATION_EEMPTY;
+			       (*out)->rules.limit_count <= RATION__LIMITS_MAX
+		       ? 0
+		       : RATION_EEMPTY;
 }
 
 static void limit_words(char *out, size_t size, const struct ration__limit *limit)
@@ -71,8 +71,7 @@ static void limit_words(char *out, size_t size, const struct ration__limit *limi
 		snprintf(out, size, "%s: %s burst %s", limit->name, number, duration);
 		return;
 	}
-	ration__format_number(
-		number, sizeof(number), (double)limit->window.max / RATION__MICRO);
+	ration__format_number(number, sizeof(number), (double)limit->window.max / RATION__MICRO);
 	ration__format_duration(duration, sizeof(duration), limit->window.window_ns);
 	snprintf(out, size, "%s: %s/%s", limit->name, number, duration);
 }
@@ -113,8 +112,10 @@ static void describe_change(
 static void take_over(struct ration__guard *guard, const struct definition *definition)
 {
 	if (!same_rules(&guard->rules, &definition->rules)) {
+		pthread_mutex_lock(&guard->rules_mutex);
 		guard->rules = definition->rules;
 		keep_own(&guard->rules, &guard->own);
+		pthread_mutex_unlock(&guard->rules_mutex);
 		atomic_fetch_add(&guard->serial, 1);
 		guard->changed = true;
 		memcpy(guard->changed_by, definition->who, sizeof(guard->changed_by));
@@ -139,7 +140,8 @@ static int write_definition(struct ration__guard *guard, struct ration__txn *txn
 		RATION__LAYOUT(RATION__RECORD_DEFINITION), next, sizeof(*next));
 }
 
-int ration__definition_put(struct ration__guard *guard, struct ration__txn *txn, char *diff, size_t size)
+int ration__definition_put(
+	struct ration__guard *guard, struct ration__txn *txn, char *diff, size_t size)
 {
 	const struct definition *current = NULL;
 	uint64_t version = 1;
@@ -162,13 +164,12 @@ int ration__definition_put(struct ration__guard *guard, struct ration__txn *txn,
 		int used = snprintf(diff, size, "replaces the definition of %s: ", current->who);
 
 		if (used > 0 && (size_t)used < size)
-			describe_change(diff + used, size - (size_t)used, &current->rules,
-				&guard->own);
+			describe_change(
+				diff + used, size - (size_t)used, &current->rules, &guard->own);
 	}
 	if (rc == 0) {
 		version = current->version + 1;
-		atomic_fetch_add(
-			ration__store_word(guard->engine->store, RATION__WORD_RULES), 1);
+		atomic_fetch_add(ration__store_word(guard->engine->store, RATION__WORD_RULES), 1);
 	}
 	return write_definition(guard, txn, &guard->own, version);
 }
@@ -180,9 +181,9 @@ int ration__definition_restore(struct ration__guard *guard, struct ration__txn *
 
 	if (rc == 0)
 		take_over(guard, current);
-	return rc == RATION_EEMPTY ?
-		write_definition(guard, txn, &guard->rules, guard->definition_version) :
-		rc;
+	return rc == RATION_EEMPTY
+		       ? write_definition(guard, txn, &guard->rules, guard->definition_version)
+		       : rc;
 }
 
 int ration__definition_follow(struct ration__engine *engine, struct ration__txn *txn)
@@ -194,7 +195,8 @@ int ration__definition_follow(struct ration__engine *engine, struct ration__txn 
 		return 0;
 	for (struct ration__guard *guard = engine->guards; guard; guard = guard->next) {
 		const struct definition *current;
-		int rc = guard->definition_version ? 0 : ration__definition_put(guard, txn, NULL, 0);
+		int rc =
+			guard->definition_version ? 0 : ration__definition_put(guard, txn, NULL, 0);
 
 		if (rc == 0)
 			rc = read_definition(guard, txn, &current);
@@ -211,8 +213,7 @@ int ration__definition_follow(struct ration__engine *engine, struct ration__txn 
 }
 
 /* One that was changed, taken note of. */
-static bool next_change(
-	struct ration__engine *engine, char service[RATION__NAME_MAX], char who[64])
+static bool next_change(struct ration__engine *engine, char service[RATION__NAME_MAX], char who[64])
 {
 	struct ration__guard *guard;
 

@@ -205,7 +205,8 @@ static struct ration__engine *new_engine(const struct ration__engine_options *op
 	engine->burial = malloc(ration__burial_size());
 	engine->definition = malloc(ration__definition_size());
 	engine->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (engine->ledger && engine->locals && engine->burial && engine->definition && engine->kick_fd >= 0)
+	if (engine->ledger && engine->locals && engine->burial && engine->definition &&
+		engine->kick_fd >= 0)
 		return engine;
 	free_engine(engine);
 	return NULL;
@@ -218,8 +219,10 @@ static int open_store(struct ration__engine *engine, const struct ration__engine
 	struct stat st;
 	int rc;
 
-	store.hooks = (struct ration__store_hooks){.arg = engine, .bury = ration__permit_bury,
-		.reassert = ration__permit_reassert, .log = log_store};
+	store.hooks = (struct ration__store_hooks){.arg = engine,
+		.bury = ration__permit_bury,
+		.reassert = ration__permit_reassert,
+		.log = log_store};
 	rc = ration__store_open(&store, &engine->store, err);
 	if (rc < 0)
 		return rc;
@@ -252,8 +255,8 @@ static void watch_forks(void)
 	pthread_atfork(lock_registry, unlock_registry, unlock_registry);
 }
 
-int ration__engine_open(
-	const struct ration__engine_options *options, struct ration__engine **out, ration_error **err)
+int ration__engine_open(const struct ration__engine_options *options, struct ration__engine **out,
+	ration_error **err)
 {
 	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	struct ration__engine *engine;
@@ -319,7 +322,8 @@ void ration__engine_close(struct ration__engine *engine)
 	ration__orphans_forget(engine);
 	if (engine->lazy.seq)
 		ration__grant_unlink(&engine->lazy);
-	/* under the registry's lock: who opens the directory again gets a slot after we left ours */
+	/* under the registry's lock: who opens the directory again gets a slot after we left ours
+	 */
 	ration__store_close(engine->store);
 	free_engine(engine);
 	pthread_mutex_unlock(&registry.mutex);

@@ -29,9 +29,9 @@
 struct ration__cell {
 	uint64_t hash;
 	struct ration__cell *next, **link; /* in engine.booked while a booking holds its tokens */
-	int64_t start_ns;                  /* of that booking */
-	double booked;                     /* tokens */
-	uint32_t offset;                   /* of the key in the keyset's bytes */
+	int64_t start_ns;		   /* of that booking */
+	double booked;			   /* tokens */
+	uint32_t offset;		   /* of the key in the keyset's bytes */
 	uint16_t length;
 };
 
@@ -40,8 +40,8 @@ struct ration__keyset {
 	atomic_uint refs;
 	struct ration__guard *guard;
 	uint64_t serial; /* of the rules it was made for */
-	bool booked;     /* holds a booking that starts at start_ns */
-	bool waits;      /* asked for a permit and was told to wait */
+	bool booked;	 /* holds a booking that starts at start_ns */
+	bool waits;	 /* asked for a permit and was told to wait */
 	int64_t start_ns;
 	uint32_t limit_count;
 	const struct ration__cell *breaker, *concurrency; /* NULL: the service has none */
@@ -53,15 +53,16 @@ struct ration__guard {
 	struct ration__engine *engine;
 	atomic_uint refs; /* one while it is open, one of each keyset: grants outlive a close */
 	struct ration__guard *next;
-	struct ration__rules rules;
-	struct ration__rules own; /* as this process gave them */
-	atomic_ulong serial;      /* raised with each change of rules */
+	struct ration__rules rules;  /* read under either mutex, changed under both */
+	pthread_mutex_t rules_mutex; /* innermost: so that a reader never waits for the gate */
+	struct ration__rules own;    /* as this process gave them */
+	atomic_ulong serial;	     /* raised with each change of rules */
 	uint8_t definition_key[RATION__KEY_MAX];
 	size_t definition_length;
-	uint32_t waiting;            /* keysets that wait for a permit */
+	uint32_t waiting;	     /* keysets that wait for a permit */
 	uint64_t definition_version; /* of the definition in the store that rules follow; 0: it is
-	                                not there yet, the store was silent */
-	bool changed;                /* rules were replaced by somebody: say so after the transaction */
+					not there yet, the store was silent */
+	bool changed; /* rules were replaced by somebody: say so after the transaction */
 	char changed_by[64];
 };
 
@@ -71,9 +72,9 @@ struct ration__ledger_request {
 	uint16_t key_length;
 	uint8_t key[RATION__KEY_MAX];
 	struct ration__window_conf conf;
-	int64_t amount;         /* to reserve ahead; 0: only read */
+	int64_t amount; /* to reserve ahead; 0: only read */
 	int64_t wall_ns;
-	bool absent;            /* hot/ has no record */
+	bool absent;		       /* hot/ has no record */
 	struct ration__quota snapshot; /* the record as it was */
 };
 
@@ -82,9 +83,9 @@ struct ration__ledger_request {
 struct ration__local {
 	uint64_t hash;
 	struct ration__bucket_conf conf; /* the whole limit's */
-	struct ration__bucket bucket;    /* of the share */
-	double charge;                   /* admitted, not yet charged to the store */
-	uint16_t key_length;             /* 0: free */
+	struct ration__bucket bucket;	 /* of the share */
+	double charge;			 /* admitted, not yet charged to the store */
+	uint16_t key_length;		 /* 0: free */
 	uint8_t key[RATION__KEY_MAX];
 };
 
@@ -103,29 +104,30 @@ struct ration__engine {
 	struct ration__guard *guards;
 	struct ration__grant *grants;
 	struct ration__grant lazy; /* ended, to be settled with the next decision (lazy.c) */
-	struct ration__orphan *orphans; /* holders went away while the store was silent (orphan.c) */
+	struct ration__orphan
+		*orphans; /* holders went away while the store was silent (orphan.c) */
 	uint64_t next_seq;
 	uint32_t waiting;    /* keysets of all guards that wait for a permit */
-	bool undefined;      /* some guard's definition is not in the store yet */
+	bool undefined;	     /* some guard's definition is not in the store yet */
 	uint64_t rules_seen; /* the shared word's value that every guard follows */
 	int64_t wipe_ns;     /* of the last transaction that put back what we hold */
 	struct ration__cell *booked[RATION__BOOKED_HEADS];
 	struct ration__workset set;
 	struct ration__workset spare; /* for records that are changed one by one */
-	void *burial;                 /* permit.c's scratch */
-	void *definition;             /* definition.c's */
+	void *burial;		      /* permit.c's scratch */
+	void *definition;	      /* definition.c's */
 
 	/* while the store cannot answer */
 	struct ration__local *locals; /* RATION__LOCALS of them */
 	bool degraded;
-	bool degraded_news; /* it began or ended: say so */
+	bool degraded_news;  /* it began or ended: say so */
 	uint32_t live, rank; /* members, and this one's place among them */
 	int64_t live_ns;     /* when they were counted */
 
 	/* the ledger's queue, under mutex */
 	struct ration__ledger_request *ledger; /* RATION__LEDGER_QUEUE of them */
 	size_t ledger_count;
-	bool ledger_busy; /* a thread is working on them */
+	bool ledger_busy;	  /* a thread is working on them */
 	atomic_ulong ledger_news; /* raised when hot/ was told what the ledger says */
 	pthread_cond_t ledger_done;
 
@@ -145,8 +147,8 @@ static inline const uint8_t *ration__cell_key(
 }
 
 /* engine.c */
-void ration__engine_log(struct ration__engine *engine, enum ration_log_level level, const char *format,
-	...) __attribute__((format(printf, 3, 4)));
+void ration__engine_log(struct ration__engine *engine, enum ration_log_level level,
+	const char *format, ...) __attribute__((format(printf, 3, 4)));
 void ration__engine_notify(struct ration__engine *engine); /* lets the thread call the wakers */
 void ration__engine_kick(struct ration__engine *engine);   /* there is work in the ledger's queue */
 
@@ -180,14 +182,16 @@ void ration__keyset_unref_locked(struct ration__keyset *keyset);
 void ration__keyset_waits(struct ration__keyset *keyset, bool waits);
 
 /* booking.c: under mutex */
-void ration__booking_hold(struct ration__keyset *keyset, uint32_t limit, double cost, int64_t start_ns);
+void ration__booking_hold(
+	struct ration__keyset *keyset, uint32_t limit, double cost, int64_t start_ns);
 /* Forgets it (the tokens are used). */
 void ration__booking_drop(struct ration__keyset *keyset);
 /* Gives its tokens back, inside a transaction. 0 or a store error */
 int ration__booking_refund(struct ration__keyset *keyset, struct ration__txn *txn);
 /* hot/ was wiped: no booking holds anything any more. */
 void ration__booking_void_all(struct ration__engine *engine);
-/* When a booking of another keyset of this process holds that record's tokens: its start, else 0. */
+/* When a booking of another keyset of this process holds that record's tokens: its start, else 0.
+ */
 int64_t ration__booking_of_other(
 	const struct ration__keyset *keyset, const struct ration__cell *cell);
 
@@ -196,16 +200,18 @@ uint64_t ration__hint_read(struct ration__engine *engine);
 void ration__hint_raise(struct ration__engine *engine);
 bool ration__settle_later(struct ration__engine *engine, const struct ration__settle *settle);
 int ration__lazy_settle(struct ration__engine *engine, struct ration__txn *txn); /* inside one */
-void ration__lazy_done(struct ration__engine *engine); /* after its commit */
+void ration__lazy_done(struct ration__engine *engine);	/* after its commit */
 void ration__lazy_flush(struct ration__engine *engine); /* in a transaction of its own */
 /* The limit is full: takes back places that are done but not settled. Inside a transaction. */
 int ration__lazy_collect(
 	struct ration__engine *engine, struct ration__txn *txn, struct ration__record *record);
 /* local.c: under mutex */
 void ration__local_transact(struct ration__engine *engine, struct ration__batch *batch);
-int ration__local_reconcile(struct ration__engine *engine, struct ration__txn *txn); /* inside one */
-void ration__local_reconciled(struct ration__engine *engine); /* after its commit */
-void ration__local_report(struct ration__engine *engine, bool degraded, uint32_t live); /* no lock */
+int ration__local_reconcile(
+	struct ration__engine *engine, struct ration__txn *txn); /* inside one */
+void ration__local_reconciled(struct ration__engine *engine);	 /* after its commit */
+void ration__local_report(
+	struct ration__engine *engine, bool degraded, uint32_t live); /* no lock */
 /* orphan.c: under mutex */
 int ration__orphans_settle(struct ration__engine *engine, struct ration__txn *txn); /* inside one */
 void ration__orphans_done(struct ration__engine *engine); /* after its commit */
@@ -222,7 +228,8 @@ int ration__permit_take_back(struct ration__engine *engine, struct ration__txn *
 
 /* definition.c: under mutex, inside a transaction */
 size_t ration__definition_size(void);
-int ration__definition_put(struct ration__guard *guard, struct ration__txn *txn, char *diff, size_t size);
+int ration__definition_put(
+	struct ration__guard *guard, struct ration__txn *txn, char *diff, size_t size);
 int ration__definition_follow(struct ration__engine *engine, struct ration__txn *txn);
 /* hot/ was lost, or this member was taken for dead: what is in force stays in force. */
 int ration__definition_restore(struct ration__guard *guard, struct ration__txn *txn);

@@ -20,9 +20,11 @@ const char *ration__guard_service(const struct ration__guard *guard)
 
 void ration__guard_rules(const struct ration__guard *guard, struct ration__rules *rules)
 {
-	pthread_mutex_lock(&guard->engine->mutex);
+	pthread_mutex_t *mutex = (pthread_mutex_t *)&guard->rules_mutex;
+
+	pthread_mutex_lock(mutex);
 	*rules = guard->rules;
-	pthread_mutex_unlock(&guard->engine->mutex);
+	pthread_mutex_unlock(mutex);
 }
 
 static void unlink_guard(struct ration__guard *guard)
@@ -77,21 +79,22 @@ int ration__guard_open(struct ration__engine *engine, const struct ration__rules
 	if (!guard)
 		return ration__error_set(err, RATION_ENOMEM, "out of memory");
 	guard->engine = engine;
+	pthread_mutex_init(&guard->rules_mutex, NULL);
 	guard->rules = guard->own = *rules;
 	guard->rules.version = guard->own.version = RATION__RULES_VERSION;
 	atomic_init(&guard->serial, 1);
 	atomic_init(&guard->refs, 1);
-	guard->definition_length = ration__key_build(guard->definition_key,
-		RATION__RECORD_DEFINITION, rules->service, NULL, NULL, 0);
+	guard->definition_length = ration__key_build(
+		guard->definition_key, RATION__RECORD_DEFINITION, rules->service, NULL, NULL, 0);
 	rc = define(guard, diff, sizeof(diff));
 	if (rc < 0) {
-		free(guard);
+		ration__guard_unref(guard);
 		return ration__error_set(err, rc, "service %s: cannot register its definition: %s",
 			rules->service, ration_strerror(rc));
 	}
 	if (diff[0])
-		ration__engine_log(engine, RATION_LOG_WARNING, "service %s: %s", rules->service,
-			diff);
+		ration__engine_log(
+			engine, RATION_LOG_WARNING, "service %s: %s", rules->service, diff);
 	*out = guard;
 	return 0;
 }
@@ -109,8 +112,10 @@ void ration__guard_close(struct ration__guard *guard)
 
 void ration__guard_unref(struct ration__guard *guard)
 {
-	if (atomic_fetch_sub(&guard->refs, 1) == 1)
-		free(guard);
+	if (atomic_fetch_sub(&guard->refs, 1) != 1)
+		return;
+	pthread_mutex_destroy(&guard->rules_mutex);
+	free(guard);
 }
 
 /* ---- one transaction ---- */
@@ -139,9 +144,9 @@ static int lock_engine(struct ration__engine *engine, int64_t wait_ns)
 	at_ns = monotonic_ns() + wait_ns;
 	until.tv_sec = at_ns / RATION__NS_PER_S;
 	until.tv_nsec = at_ns % RATION__NS_PER_S;
-	return pthread_mutex_clocklock(&engine->mutex, CLOCK_MONOTONIC, &until) == 0 ?
-		0 :
-		RATION_EAGAIN;
+	return pthread_mutex_clocklock(&engine->mutex, CLOCK_MONOTONIC, &until) == 0
+		       ? 0
+		       : RATION_EAGAIN;
 }
 
 static int decide_batch(
@@ -171,8 +176,8 @@ static size_t deal_turns(struct ration__engine *engine, struct ration__txn *txn,
 	for (uint32_t i = 0; i < engine->set.count && count < WAKE_MAX; i++) {
 		struct ration__record *record = &engine->set.records[i];
 
-		if (record->type != RATION__RECORD_CONCURRENCY || !(record->dirty || record->dealt) ||
-			!record->concurrency_conf)
+		if (record->type != RATION__RECORD_CONCURRENCY ||
+			!(record->dirty || record->dealt) || !record->concurrency_conf)
 			continue;
 		count += ration__concurrency_deal(record->concurrency_conf, record->concurrency,
 			txn->now_ns, wake + count, WAKE_MAX - count);
@@ -291,8 +296,8 @@ static int transact(struct ration__engine *engine, struct ration__txn *txn,
 	return 0;
 }
 
-static void finish(struct ration__engine *engine, struct ration__batch *batch,
-	const struct aftermath *after)
+static void finish(
+	struct ration__engine *engine, struct ration__batch *batch, const struct aftermath *after)
 {
 	if (after->degraded_news)
 		ration__local_report(engine, after->degraded, after->live);
@@ -313,7 +318,8 @@ static void finish(struct ration__engine *engine, struct ration__batch *batch,
 		ration__engine_kick(engine);
 }
 
-int ration__guard_transact(struct ration__engine *engine, struct ration__batch *batch, int64_t wait_ns)
+int ration__guard_transact(
+	struct ration__engine *engine, struct ration__batch *batch, int64_t wait_ns)
 {
 	struct aftermath after = {.wake_count = 0};
 	struct ration__txn *txn;
@@ -363,8 +369,8 @@ static int give_up_place(struct ration__keyset *keyset, struct ration__txn *txn)
 
 	if (!keyset->waits)
 		return 0;
-	rc = ration__workset_get(&engine->set, cell->hash, ration__cell_key(keyset, cell),
-		cell->length, &record);
+	rc = ration__workset_get(
+		&engine->set, cell->hash, ration__cell_key(keyset, cell), cell->length, &record);
 	if (rc < 0)
 		return rc;
 	ration__permit_wait(keyset, txn, record, false);

@@ -29,15 +29,15 @@ struct ration__engine;
 
 struct ration__engine_options {
 	struct ration__store_options store; /* hooks are filled in by the engine */
-	ration_log_fn log;                  /* may be NULL */
+	ration_log_fn log;		    /* may be NULL */
 	void *log_arg;
 	enum ration_log_level log_level; /* nothing below it is said */
 };
 
 /* Opens the store, or shares the engine that this process has of it (then its clock must be the
  * same: RATION_ECLOCK). Blocks on files. */
-int ration__engine_open(
-	const struct ration__engine_options *options, struct ration__engine **engine, ration_error **err);
+int ration__engine_open(const struct ration__engine_options *options,
+	struct ration__engine **engine, ration_error **err);
 void ration__engine_close(struct ration__engine *engine);
 struct ration__store *ration__engine_store(struct ration__engine *engine);
 int64_t ration__engine_now(const struct ration__engine *engine); /* STEADY */
@@ -60,9 +60,11 @@ void ration__engine_unsubscribe(struct ration__engine *engine, struct ration__wa
 
 struct ration__guard;
 
-/* Makes the definition known to the fleet (see USAGE: identity, replacement, revision). */
+/* Makes the definition known to the fleet (identity, replacement and revision: doc/DECISIONS.md);
+ * while the store cannot answer, as soon as it does. */
 int ration__guard_open(struct ration__engine *engine, const struct ration__rules *rules,
 	struct ration__guard **guard, ration_error **err);
+/* Keysets and grants may outlive it. In a forked child nothing happens, as for all that closes. */
 void ration__guard_close(struct ration__guard *guard);
 struct ration__engine *ration__guard_engine(const struct ration__guard *guard);
 const char *ration__guard_service(const struct ration__guard *guard);
@@ -75,8 +77,8 @@ struct ration__keyset;
 
 /* 0; RATION_EKEY: a required key is missing (its name in *missing, when not NULL); RATION_ENOMEM.
  * A key that a limit names and that is not given is the empty key. [any] */
-int ration__keyset_new(struct ration__guard *guard, const struct ration__pair *keys, size_t key_count,
-	struct ration__keyset **keyset, const char **missing);
+int ration__keyset_new(struct ration__guard *guard, const struct ration__pair *keys,
+	size_t key_count, struct ration__keyset **keyset, const char **missing);
 /* Counted; a grant holds one reference. A booking or waiting place left in it is given back by
  * ration__guard_leave first, else it lapses by itself within RATION__LATE_NS of its start. [any] */
 void ration__keyset_unref(struct ration__keyset *keyset);
@@ -93,28 +95,28 @@ void ration__keyset_unref(struct ration__keyset *keyset);
 
 enum ration__decision {
 	RATION__ADMITTED, /* grant is held: start now */
-	RATION__BOOKED,   /* tokens are taken; ask again at at_ns, not before */
-	RATION__DENIED,   /* not now: ask again at at_ns, or when the waker calls */
-	RATION__REFUSED,  /* terminal: impossible, or an open breaker or spent quota that is not waited
-	                     for; at_ns is when it frees, RATION__NEVER: never */
-	RATION__LATER,    /* this transaction is full: ask again in the next one, at once */
-	RATION__STALE,    /* the rules changed: make a new keyset and ask again */
+	RATION__BOOKED,	  /* tokens are taken; ask again at at_ns, not before */
+	RATION__DENIED,	  /* not now: ask again at at_ns, or when the waker calls */
+	RATION__REFUSED,  /* terminal: impossible, or an open breaker or spent quota that is not
+			     waited  for; at_ns is when it frees, RATION__NEVER: never */
+	RATION__LATER,	  /* this transaction is full: ask again in the next one, at once */
+	RATION__STALE,	  /* the rules changed: make a new keyset and ask again */
 };
 
 /* Zero when not held. Stays where it is while held (the engine links it). */
 struct ration__grant {
 	struct ration__grant *next, **link; /* engine's list of live grants */
-	struct ration__keyset *keyset;      /* counted */
-	uint64_t seq;                       /* permit's sequence; 0: not held */
-	int64_t at_ns;                      /* admitted */
-	int64_t start_ns;                   /* its tokens' start: a booking's, or the same */
+	struct ration__keyset *keyset;	    /* counted */
+	uint64_t seq;			    /* permit's sequence; 0: not held */
+	int64_t at_ns;			    /* admitted */
+	int64_t start_ns;		    /* its tokens' start: a booking's, or the same */
 	struct ration__breaker_pass pass;
-	uint8_t mode; /* enum ration__mode */
-	uint8_t permit; /* holds a concurrency permit */
-	uint8_t counted; /* tokens were taken: refund gives them back */
+	uint8_t mode;	   /* enum ration__mode */
+	uint8_t permit;	   /* holds a concurrency permit */
+	uint8_t counted;   /* tokens were taken: refund gives them back */
 	uint8_t unwritten; /* the store does not know of it yet */
-	uint8_t quiet;   /* the breaker had nothing to forget when this was granted */
-	uint64_t hint;   /* the shared hint then; see guard/lazy.c */
+	uint8_t quiet;	   /* the breaker had nothing to forget when this was granted */
+	uint64_t hint;	   /* the shared hint then; see guard/lazy.c */
 };
 
 enum ration__mode { RATION__EXACT, RATION__LOCAL, RATION__OPEN_MODE };
@@ -126,8 +128,8 @@ struct ration__ask {
 	const struct ration__cost *costs; /* what the call says; estimates for the rest */
 	size_t cost_count;
 	struct ration__grant *grant; /* not held; filled on ADMITTED */
-	bool may_book;               /* false: a try, which takes a yes or nothing */
-	bool peek;                   /* decide, but take nothing */
+	bool may_book;		     /* false: a try, which takes a yes or nothing */
+	bool peek;		     /* decide, but take nothing */
 	/* out */
 	enum ration__decision decision;
 	int denial;    /* RATION_DENIED_*, unless admitted */
@@ -139,9 +141,10 @@ struct ration__ask {
 struct ration__settle {
 	struct ration__grant *grant; /* released; zeroed. Not held: nothing happens */
 	enum ration__outcome outcome;
-	bool last;     /* the job's last attempt: the breaker counts jobs. A half-open probe is judged by
-	                  its one attempt in any case. */
-	bool unused;   /* it was never started: tokens go back too; then the ask's costs, as it said them */
+	bool last;   /* the job's last attempt: the breaker counts jobs. A half-open probe is judged
+			by   its one attempt in any case. */
+	bool unused; /* it was never started: tokens go back too; then the ask's costs, as it said
+			them */
 	const struct ration__cost *costs;
 	size_t cost_count;
 	bool breaker_opened, breaker_closed; /* out: events */
@@ -152,36 +155,39 @@ struct ration__batch {
 	size_t settle_count;
 	struct ration__ask *asks;
 	size_t ask_count;
-	bool woken; /* out: a permit was set aside for this process: ask again what waits for permits */
+	bool woken; /* out: a permit was set aside for this process: ask again what waits for
+		       permits */
 };
 
-/* One transaction: settles, then asks in order. A single settle that changes nothing but to give its
- * place back may be put off to the next call (see guard/lazy.c); a settle whose grant is still held
- * afterwards was not done, and is to be given again. wait_ns: longest wait for the gate (0 just a try, -1 as
- * long as the store answers). On an error nothing happened and the whole batch is asked again:
- * RATION_EAGAIN (gate busy), RATION_EFORK, other store errors. When the store cannot answer, the
- * services' policies decide (local, closed, open; see guard/local.c): 0, and grants say their mode. Wakes
- * the members that got a permit set aside, after the transaction. [any] */
-int ration__guard_transact(struct ration__engine *engine, struct ration__batch *batch, int64_t wait_ns);
+/* One transaction: settles, then asks in order. A single settle that changes nothing but to give
+ * its place back may be put off to the next call (see guard/lazy.c); a settle whose grant is still
+ * held afterwards was not done, and is to be given again. wait_ns: longest wait for the gate (0
+ * just a try, -1 as long as the store answers). On an error nothing happened and the whole batch is
+ * asked again: RATION_EAGAIN (gate busy), RATION_EFORK, other store errors. When the store cannot
+ * answer, the services' policies decide (local, closed, open; see guard/local.c): 0, and grants say
+ * their mode. Wakes the members that got a permit set aside, after the transaction. [any] */
+int ration__guard_transact(
+	struct ration__engine *engine, struct ration__batch *batch, int64_t wait_ns);
 
 /* Lets go of a grant without a transaction: right when its service has neither a breaker nor a
  * concurrency limit, so that there is nothing to settle; else what it holds stays held until this
  * process ends. [any] */
 void ration__grant_forget(struct ration__engine *engine, struct ration__grant *grant);
 
-/* The holder's memory goes away while the store cannot take the grant back: it is settled as ignored
- * as soon as the store answers. [any] */
+/* The holder's memory goes away while the store cannot take the grant back: it is settled as
+ * ignored as soon as the store answers. [any] */
 void ration__grant_abandon(struct ration__engine *engine, struct ration__grant *grant);
 
 /* This keyset waits for nothing any more: its booking is refunded, its waiting place given up.
  * Never fails: what the store cannot take back now lapses. [any] */
 void ration__guard_leave(struct ration__keyset *keyset);
 
-/* Asks until admitted, refused or out of time; sleeps in between. timeout_ns: 0 now or never, -1 for
- * ever. 0 admitted; a denial (then *ask says why, and nothing is left waiting); RATION_EAGAIN with
- * ask->decision RATION__STALE: make a new keyset; other errors. [any] [B] */
+/* Asks until admitted, refused or out of time; sleeps in between. timeout_ns: 0 now or never, -1
+ * for ever. 0 admitted; a denial (then *ask says why, and nothing is left waiting); RATION_EAGAIN
+ * with ask->decision RATION__STALE: make a new keyset; other errors. [any] [B] */
 int ration__guard_acquire(struct ration__keyset *keyset, const struct ration__cost *costs,
-	size_t cost_count, struct ration__grant *grant, int64_t timeout_ns, struct ration__ask *ask);
+	size_t cost_count, struct ration__grant *grant, int64_t timeout_ns,
+	struct ration__ask *ask);
 /* What acquire would answer now; takes nothing. Returns as it does. [any] [B] */
 int ration__guard_peek(struct ration__keyset *keyset, const struct ration__cost *costs,
 	size_t cost_count, struct ration__ask *ask);
@@ -191,20 +197,20 @@ int ration__guard_remaining(struct ration__keyset *keyset, const char *limit, do
 
 /* ---- seeing and steering ---- */
 
-/* The store's state as JSON text (malloc). selector "": all, else "SERVICE". Copies at most 64 records
- * a hold of the gate. */
+/* The store's state as JSON text (malloc). selector "": all, else "SERVICE". Copies at most 64
+ * records a hold of the gate. */
 int ration__engine_inspect(
 	struct ration__engine *engine, const char *selector, char **json, ration_error **err);
 /* "SERVICE" or "SERVICE/NAME" back to its first state; permits in flight stay. */
-int ration__engine_reset(
-	struct ration__engine *engine, const char *selector, ration_error **err);
+int ration__engine_reset(struct ration__engine *engine, const char *selector, ration_error **err);
 
 /* ---- words for people ---- */
 
 /* "rate limit exceeded: queries, next in 0.8 s". now_ns STEADY. Returns what snprintf would. */
 int ration__denial_text(char *out, size_t size, const struct ration__guard *guard,
 	const struct ration__ask *ask, int64_t now_ns);
-/* "limit:requests", "quota:daily", "breaker", "concurrency", "store": the name of what is waited for.
+/* "limit:requests", "quota:daily", "breaker", "concurrency", "store": the name of what is waited
+ * for.
  */
 int ration__rule_name(char *out, size_t size, const struct ration__guard *guard, int rule);
 

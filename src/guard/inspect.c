@@ -82,9 +82,9 @@ static json_t *service_of(struct view *view, const char *name)
 	json_t *service;
 	size_t i;
 
-	json_array_foreach(view->services, i, service)
-		if (strcmp(json_string_value(json_object_get(service, "name")), name) == 0)
-			return service;
+	json_array_foreach(view->services, i,
+		service) if (strcmp(json_string_value(json_object_get(service, "name")), name) ==
+			     0) return service;
 	service = json_pack("{s:s, s:[], s:[]}", "name", name, "limits", "quotas");
 	json_array_append_new(view->services, service);
 	return service;
@@ -111,17 +111,18 @@ static const struct ration__rules *rules_of(const struct view *view, const char 
 	return NULL;
 }
 
-/* Whether the record is what this limit counts with: one of another kind may linger under its name. */
+/* Whether the record is what this limit counts with: one of another kind may linger under its name.
+ */
 static bool is_of(const struct ration__limit *limit, const struct copied *copy)
 {
 	if (copy->key[0] == RATION__RECORD_BUCKET)
 		return limit->kind == RATION__LIMIT_BUCKET &&
-			copy->length == sizeof(struct ration__bucket);
+		       copy->length == sizeof(struct ration__bucket);
 	if (copy->key[0] == RATION__RECORD_WINDOW)
 		return limit->kind == RATION__LIMIT_WINDOW &&
-			copy->length == sizeof(struct ration__window);
+		       copy->length == sizeof(struct ration__window);
 	return copy->key[0] == RATION__RECORD_QUOTA && limit->kind == RATION__LIMIT_QUOTA &&
-		copy->length == sizeof(struct ration__quota);
+	       copy->length == sizeof(struct ration__quota);
 }
 
 static double seconds_until(int64_t at_ns, int64_t now_ns)
@@ -135,8 +136,8 @@ static json_t *keys_of(
 	json_t *keys = json_object();
 
 	for (size_t i = 0; i < RATION__PER_MAX && limit->per[i][0] && i + 2 < count; i++)
-		json_object_set_new(keys, limit->per[i],
-			json_stringn(parts[i + 2].text, parts[i + 2].length));
+		json_object_set_new(
+			keys, limit->per[i], json_stringn(parts[i + 2].text, parts[i + 2].length));
 	return keys;
 }
 
@@ -164,31 +165,29 @@ static void add_limit(struct view *view, json_t *service, const struct ration__l
 			json_real(seconds_until(bucket->rest_at_ns, view->now_ns)));
 	} else {
 		const struct ration__window *window = (const void *)copy->value;
-		int64_t now_ns =
-			limit->kind == RATION__LIMIT_QUOTA ? view->wall_ns : view->now_ns;
+		int64_t now_ns = limit->kind == RATION__LIMIT_QUOTA ? view->wall_ns : view->now_ns;
 		int64_t left = ration__window_remaining(&limit->window, window, now_ns);
 
 		ration__format_duration(text, sizeof(text), limit->window.window_ns);
 		json_object_set_new(
 			entry, "max", json_real((double)limit->window.max / RATION__MICRO));
 		json_object_set_new(entry, "window", json_string(text));
-		json_object_set_new(
-			entry, "remaining", json_real((double)left / RATION__MICRO));
+		json_object_set_new(entry, "remaining", json_real((double)left / RATION__MICRO));
 		json_object_set_new(entry, "frees_in_s",
 			json_real(seconds_until(
 				ration__window_frees_at(&limit->window, window, now_ns), now_ns)));
 	}
-	json_array_append_new(json_object_get(service,
-				      limit->kind == RATION__LIMIT_QUOTA ? "quotas" : "limits"),
+	json_array_append_new(
+		json_object_get(service, limit->kind == RATION__LIMIT_QUOTA ? "quotas" : "limits"),
 		entry);
 }
 
 static void add_breaker(struct view *view, json_t *service, const struct ration__rules *rules,
 	const struct ration__breaker *breaker)
 {
-	json_t *entry = json_pack("{s:s, s:i, s:I}", "state",
-		ration__breaker_state_name(breaker->state), "failures", (int)breaker->failures,
-		"trips", (json_int_t)breaker->trips);
+	json_t *entry =
+		json_pack("{s:s, s:i, s:I}", "state", ration__breaker_state_name(breaker->state),
+			"failures", (int)breaker->failures, "trips", (json_int_t)breaker->trips);
 
 	if (rules && breaker->state == RATION__OPEN)
 		json_object_set_new(entry, "until_s",
@@ -224,9 +223,9 @@ static void add_concurrency(struct view *view, json_t *service, const struct rat
 			held--;
 			in_flight--;
 		}
-		json_array_append_new(members,
-			json_pack("{s:i, s:i, s:b}", "slot", (int)member->slot, "in_flight",
-				(int)held, "waiting", member->waiting != 0));
+		json_array_append_new(
+			members, json_pack("{s:i, s:i, s:b}", "slot", (int)member->slot,
+					 "in_flight", (int)held, "waiting", member->waiting != 0));
 	}
 	json_object_set_new(service, "concurrency",
 		json_pack("{s:i, s:i, s:o}", "max", rules ? (int)rules->concurrency.max : 0,
@@ -243,15 +242,15 @@ static void add_definition(struct view *view, const struct copied *copy)
 	service = service_of(view, definition->rules.service);
 	json_object_set_new(service, "defined_by", json_string(definition->who));
 	if (definition->rules.revision)
-		json_object_set_new(service, "revision",
-			json_integer((json_int_t)definition->rules.revision));
+		json_object_set_new(
+			service, "revision", json_integer((json_int_t)definition->rules.revision));
 	if (definition->rules.breaker.trip_after)
 		json_object_set_new(service, "breaker",
 			json_pack("{s:s, s:i}", "state", "closed", "failures", 0));
 	if (definition->rules.concurrency.max)
 		json_object_set_new(service, "concurrency",
-			json_pack("{s:i, s:i, s:[]}", "max",
-				(int)definition->rules.concurrency.max, "in_flight", 0, "members"));
+			json_pack("{s:i, s:i, s:[]}", "max", (int)definition->rules.concurrency.max,
+				"in_flight", 0, "members"));
 }
 
 static void add_record(struct view *view, const struct copied *copy)
@@ -286,6 +285,52 @@ static void add_record(struct view *view, const struct copied *copy)
 			add_limit(view, service, &rules->limits[i], copy, parts, count);
 }
 
+/* A quota that hot/ knows nothing of may have been used all the same: the ledger knows. */
+static bool read_resting(struct view *view, const struct definition_view *definition,
+	const struct ration__limit *limit, struct copied *none)
+{
+	uint8_t key[RATION__KEY_ROOM];
+	size_t length;
+
+	memset(none->value, 0, sizeof(struct ration__quota));
+	if (limit->kind != RATION__LIMIT_QUOTA)
+		return true;
+	length = ration__key_build(
+		key, RATION__RECORD_QUOTA, definition->rules.service, limit, NULL, 0);
+	return ration__ledger_read(view->engine, key, length, (void *)none->value) == 0;
+}
+
+/* A limit that nobody uses at the moment has no record: it is shown as it would answer. With keys
+ * it is not: there is none without a record. */
+static void add_resting(struct view *view, const struct copied *copy)
+{
+	const struct definition_view *definition = (const void *)copy->value;
+	struct copied *none;
+	json_t *service;
+
+	if (copy->key[0] != RATION__RECORD_DEFINITION || copy->length != sizeof(*definition))
+		return;
+	if (view->selector[0] && strcmp(view->selector, definition->rules.service) != 0)
+		return;
+	none = calloc(1, sizeof(*none) + sizeof(struct ration__quota));
+	service = service_of(view, definition->rules.service);
+	for (uint32_t i = 0; none && i < definition->rules.limit_count; i++) {
+		const struct ration__limit *limit = &definition->rules.limits[i];
+		json_t *entry;
+		size_t n;
+		bool shown = limit->per[0][0] != 0;
+
+		json_array_foreach(
+			json_object_get(
+				service, limit->kind == RATION__LIMIT_QUOTA ? "quotas" : "limits"),
+			n, entry) shown |=
+			strcmp(json_string_value(json_object_get(entry, "name")), limit->name) == 0;
+		if (!shown && read_resting(view, definition, limit, none))
+			add_limit(view, service, limit, none, NULL, 0);
+	}
+	free(none);
+}
+
 static json_t *members_of(struct ration__store *store)
 {
 	struct ration__member *list = calloc(RATION__SLOTS_MAX, sizeof(*list));
@@ -317,6 +362,8 @@ int ration__engine_inspect(
 		rc = copy_type(&view, types[i]);
 	for (const struct copied *copy = view.first; rc == 0 && copy; copy = copy->next)
 		add_record(&view, copy);
+	for (const struct copied *copy = view.first; rc == 0 && copy; copy = copy->next)
+		add_resting(&view, copy);
 	while (view.first) {
 		struct copied *copy = view.first;
 
@@ -325,8 +372,8 @@ int ration__engine_inspect(
 	}
 	if (rc < 0) {
 		json_decref(view.services);
-		return ration__error_set(err, rc, "%s: %s", ration__store_path(engine->store),
-			ration_strerror(rc));
+		return ration__error_set(
+			err, rc, "%s: %s", ration__store_path(engine->store), ration_strerror(rc));
 	}
 	root = json_pack("{s:{s:s, s:s, s:I, s:I, s:b}, s:o, s:o}", "store", "path",
 		ration__store_path(engine->store), "hot", ration__store_hot_path(engine->store),

@@ -47,8 +47,7 @@ size_t ration__key_build(uint8_t *out, enum ration__record_type type, const char
 	return at;
 }
 
-size_t ration__key_split(
-	const void *key, size_t length, struct ration__key_part *parts, size_t max)
+size_t ration__key_split(const void *key, size_t length, struct ration__key_part *parts, size_t max)
 {
 	const uint8_t *bytes = key;
 	size_t at = 1, count = 0;

@@ -27,7 +27,7 @@ enum ration__record_type {
 #define RATION__LAYOUT(type) ((uint16_t)((type) << 8 | 1))
 
 #define RATION__KEYVALUE_MAX 255 /* bytes of one key value */
-#define RATION__KEY_ROOM 1536    /* a full key before it is hashed */
+#define RATION__KEY_ROOM 1536	 /* a full key before it is hashed */
 
 /* Writes the key to out (RATION__KEY_ROOM bytes) and returns its length, at most RATION__KEY_MAX.
  * limit may be NULL (breaker, concurrency, definition). */

@@ -28,9 +28,9 @@ static size_t build_keys(const struct ration__rules *rules, const struct ration_
 
 		if (i < rules->limit_count) {
 			limit = &rules->limits[i];
-			type = limit->kind == RATION__LIMIT_BUCKET ? RATION__RECORD_BUCKET :
-				limit->kind == RATION__LIMIT_QUOTA ? RATION__RECORD_QUOTA :
-								     RATION__RECORD_WINDOW;
+			type = limit->kind == RATION__LIMIT_BUCKET  ? RATION__RECORD_BUCKET
+			       : limit->kind == RATION__LIMIT_QUOTA ? RATION__RECORD_QUOTA
+								    : RATION__RECORD_WINDOW;
 		} else if (i == rules->limit_count) {
 			if (!rules->breaker.trip_after)
 				continue;
@@ -45,7 +45,8 @@ static size_t build_keys(const struct ration__rules *rules, const struct ration_
 			struct ration__cell *cell = &keyset->cells[n];
 
 			*cell = (struct ration__cell){.hash = ration__hash64(key, length),
-				.offset = (uint32_t)used, .length = (uint16_t)length};
+				.offset = (uint32_t)used,
+				.length = (uint16_t)length};
 			memcpy(bytes + used, key, length);
 			if (type == RATION__RECORD_BREAKER)
 				keyset->breaker = cell;
@@ -58,8 +59,8 @@ static size_t build_keys(const struct ration__rules *rules, const struct ration_
 	return used;
 }
 
-int ration__keyset_new(struct ration__guard *guard, const struct ration__pair *keys, size_t key_count,
-	struct ration__keyset **out, const char **missing)
+int ration__keyset_new(struct ration__guard *guard, const struct ration__pair *keys,
+	size_t key_count, struct ration__keyset **out, const char **missing)
 {
 	struct ration__rules *rules = NULL;
 	struct ration__keyset *keyset;

@@ -17,8 +17,9 @@
  * at the grant and an unchanged hint mean that this success changes no breaker (so none is asked
  * when it is settled at last, when others may have failed since).
  *
- * The hint tells of denials after the grant. Who was denied before it, and waits still, is not asked
- * again until it is called: a grant beside such a one is never settled later (decide.c, quiet).
+ * The hint tells of denials after the grant. Who was denied before it, and waits still, is not
+ * asked again until it is called: a grant beside such a one is never settled later (decide.c,
+ * quiet).
  *
  * One permit at a time for each member; under engine.mutex.
  */
@@ -70,8 +71,7 @@ bool ration__settle_later(struct ration__engine *engine, const struct ration__se
 
 int ration__lazy_settle(struct ration__engine *engine, struct ration__txn *txn)
 {
-	struct ration__settle settle = {
-		.grant = &engine->lazy, .outcome = RATION__IGNORED};
+	struct ration__settle settle = {.grant = &engine->lazy, .outcome = RATION__IGNORED};
 
 	return engine->lazy.seq ? ration__settle_one(engine, txn, &settle) : 0;
 }
@@ -104,7 +104,8 @@ void ration__lazy_flush(struct ration__engine *engine)
 		engine->set.txn = NULL;
 	}
 	if (rc == 0)
-		ration__lazy_done(engine); /* else the word stays, and the next decision settles it */
+		ration__lazy_done(
+			engine); /* else the word stays, and the next decision settles it */
 }
 
 int ration__lazy_collect(
@@ -123,8 +124,8 @@ int ration__lazy_collect(
 	for (uint16_t i = 0; i < count; i++) {
 		uint64_t word = atomic_load(ration__slot_word(engine->store, slots[i]));
 		int rc = word ? ration__permit_take_back(engine, txn, slots[i],
-					(uint32_t)(word >> 32), (uint32_t)word) :
-				0;
+					(uint32_t)(word >> 32), (uint32_t)word)
+			      : 0;
 
 		if (rc < 0)
 			return rc;

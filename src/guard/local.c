@@ -4,11 +4,10 @@
  * ends.
  *
  *   local   this process's share: a limit divided by the live members, the remainder dealt by rank,
- *           in whole units, so that the shares never sum above the limit. Windows and quotas are not
- *           divided (what is left of them is not known): they wait. Breakers count as closed.
- *           What was admitted is charged when the store answers again.
- *   closed  nothing is admitted until it does
- *   open    everything is admitted
+ *           in whole units, so that the shares never sum above the limit. Windows and quotas are
+ * not divided (what is left of them is not known): they wait. Breakers count as closed. What was
+ * admitted is charged when the store answers again. closed  nothing is admitted until it does open
+ * everything is admitted
  *
  * Under engine.mutex, outside any transaction (reconcile: inside the first one that succeeds).
  */
@@ -18,10 +17,10 @@
 
 #define LIVE_EVERY_NS RATION__NS_PER_S
 
-/* One bucket's share, kept while the store does not answer. Buckets that find no room share an entry
- * by hash, which only makes them slower. */
-static struct ration__local *entry_of(struct ration__engine *engine, const struct ration__keyset *keyset,
-	const struct ration__cell *cell, uint32_t limit)
+/* One bucket's share, kept while the store does not answer. Buckets that find no room share an
+ * entry by hash, which only makes them slower. */
+static struct ration__local *entry_of(struct ration__engine *engine,
+	const struct ration__keyset *keyset, const struct ration__cell *cell, uint32_t limit)
 {
 	struct ration__local *entry = &engine->locals[cell->hash % RATION__LOCALS];
 
@@ -78,8 +77,8 @@ static void deny(struct ration__ask *ask, int denial, int rule, int64_t at_ns)
 static struct ration__bucket_conf share_conf(
 	const struct ration__engine *engine, const struct ration__bucket_conf *whole)
 {
-	return (struct ration__bucket_conf){.rate = whole->rate / engine->live,
-		.burst = share_of(engine, whole->burst)};
+	return (struct ration__bucket_conf){
+		.rate = whole->rate / engine->live, .burst = share_of(engine, whole->burst)};
 }
 
 /* false: denied */
@@ -102,17 +101,17 @@ static bool ask_share(struct ration__engine *engine, struct ration__ask *ask, in
 		if (keyset->cells[i].link)
 			continue; /* booked while the store answered */
 		conf = share_conf(engine, &limit->bucket);
-		verdict = ration__bucket_ask(
-			&conf, &entry_of(engine, keyset, &keyset->cells[i], i)->bucket, now_ns, cost);
+		verdict = ration__bucket_ask(&conf,
+			&entry_of(engine, keyset, &keyset->cells[i], i)->bucket, now_ns, cost);
 		if (verdict.answer == RATION__YES)
 			continue;
 		deny(ask, RATION_DENIED_RATE, (int)i,
-			verdict.answer == RATION__WAIT ? verdict.at_ns :
-							 now_ns + RATION__FALLBACK_NS);
+			verdict.answer == RATION__WAIT ? verdict.at_ns
+						       : now_ns + RATION__FALLBACK_NS);
 		return false;
 	}
-	if (keyset->concurrency &&
-		places_held(engine, keyset->concurrency) >= share_of(engine, rules->concurrency.max)) {
+	if (keyset->concurrency && places_held(engine, keyset->concurrency) >=
+					   share_of(engine, rules->concurrency.max)) {
 		deny(ask, RATION_DENIED_CONCURRENCY, RATION__RULE_CONCURRENCY,
 			now_ns + RATION__FALLBACK_NS);
 		return false;
@@ -120,7 +119,8 @@ static bool ask_share(struct ration__engine *engine, struct ration__ask *ask, in
 	return true;
 }
 
-static void admit(struct ration__engine *engine, struct ration__ask *ask, int64_t now_ns, uint8_t mode)
+static void admit(
+	struct ration__engine *engine, struct ration__ask *ask, int64_t now_ns, uint8_t mode)
 {
 	struct ration__keyset *keyset = ask->keyset;
 
@@ -233,7 +233,8 @@ void ration__local_report(struct ration__engine *engine, bool degraded, uint32_t
 {
 	if (degraded)
 		ration__engine_log(engine, RATION_LOG_WARNING,
-			"store %s cannot answer: limits are divided by %u members until it does",
+			"store %s cannot answer: until it does, services go on as their "
+			"on_store_failure says (local: their part among %u members)",
 			ration__store_path(engine->store), live);
 	else
 		ration__engine_log(engine, RATION_LOG_WARNING,

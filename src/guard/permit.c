@@ -102,8 +102,8 @@ static int delete_entry(struct ration__txn *txn, uint64_t seq, enum ration__perm
 static int cell_record(struct ration__engine *engine, const struct ration__keyset *keyset,
 	const struct ration__cell *cell, struct ration__record **record)
 {
-	int rc = ration__workset_get(&engine->set, cell->hash, ration__cell_key(keyset, cell),
-		cell->length, record);
+	int rc = ration__workset_get(
+		&engine->set, cell->hash, ration__cell_key(keyset, cell), cell->length, record);
 
 	return rc < 0 ? rc : *record ? 0 : RATION_EAGAIN;
 }
@@ -160,8 +160,9 @@ static int settle_breaker(
 		pass.probe = rc == 1; /* else its place went back when this member was buried */
 	}
 	before = *record->breaker;
-	if (before.state == RATION__HALF_OPEN && before.generation == pass.generation && !pass.probe)
-		return 0; /* the policy would give the place of another back */
+	if (before.state == RATION__HALF_OPEN && before.generation == pass.generation &&
+		!pass.probe)
+		return 0;	 /* the policy would give the place of another back */
 	if (!conf->trip_after) { /* the rules lost their breaker; they may get it back */
 		conf = &any_breaker;
 		outcome = RATION__IGNORED;
@@ -361,8 +362,8 @@ int ration__permit_take_back(struct ration__engine *engine, struct ration__txn *
 	int rc;
 
 	ration__key_permit(key, slot, generation, seq, RATION__PERMIT_PLACE);
-	rc = ration__txn_get(txn, key, sizeof(key), RATION__LAYOUT(RATION__RECORD_PERMIT), &value,
-		&length);
+	rc = ration__txn_get(
+		txn, key, sizeof(key), RATION__LAYOUT(RATION__RECORD_PERMIT), &value, &length);
 	if (rc < 0)
 		return rc == RATION_EEMPTY ? 0 : rc;
 	if (length < PERMIT_VALUE_HEAD || length > sizeof(copy))
@@ -423,13 +424,15 @@ int ration__permit_assert(
 	if (rc < 0)
 		return rc;
 	ration__concurrency_assert(&keyset->guard->rules.concurrency, record->concurrency,
-		txn->now_ns, txn->slot, ration__concurrency_held(record->concurrency, txn->slot) + 1);
+		txn->now_ns, txn->slot,
+		ration__concurrency_held(record->concurrency, txn->slot) + 1);
 	record->dirty = true;
 	rc = ration__workset_flush(spare);
 	return rc == 0 ? ration__permit_write(engine, txn, keyset, grant) : rc;
 }
 
-/* Another epoch is no loss by itself: hot/ may have been compacted, and the entries are all there. */
+/* Another epoch is no loss by itself: hot/ may have been compacted, and the entries are all there.
+ */
 static int has_entry(struct ration__txn *txn, uint64_t seq, enum ration__permit_what what)
 {
 	uint8_t key[RATION__PERMIT_KEY_SIZE];
@@ -438,8 +441,8 @@ static int has_entry(struct ration__txn *txn, uint64_t seq, enum ration__permit_
 	int rc;
 
 	ration__key_permit(key, txn->slot, txn->generation, seq, what);
-	rc = ration__txn_get(txn, key, sizeof(key), RATION__LAYOUT(RATION__RECORD_PERMIT), &value,
-		&length);
+	rc = ration__txn_get(
+		txn, key, sizeof(key), RATION__LAYOUT(RATION__RECORD_PERMIT), &value, &length);
 	return rc == 0 ? 1 : rc == RATION_EEMPTY ? 0 : rc;
 }
 

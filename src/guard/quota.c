@@ -8,8 +8,8 @@
  * before. When that is used up, or nearly, or the last flush is old, a request is queued; it is
  * done outside the transaction and outside the gate (a flush takes up to milliseconds):
  *
- *     ledger := the window as hot/ has it; in the present part covered + the next reserve; sequence + 1
- *     hot    := covered, sequence
+ *     ledger := the window as hot/ has it; in the present part covered + the next reserve; sequence
+ * + 1 hot    := covered, sequence
  *
  * After a crash or a wipe the window is read back from the ledger, so that at most the reserve is
  * lost, and nothing is ever admitted twice. Writers race without harm: a ledger value that is newer
@@ -28,8 +28,8 @@ struct ledger_value {
 	uint64_t seq;
 };
 
-static int64_t used_in_all(const struct ration__window_conf *conf, const struct ration__window *window,
-	int64_t wall_ns)
+static int64_t used_in_all(const struct ration__window_conf *conf,
+	const struct ration__window *window, int64_t wall_ns)
 {
 	return conf->max - ration__window_remaining(conf, window, wall_ns);
 }
@@ -62,7 +62,8 @@ static void queue_request(struct ration__engine *engine, const struct ration__re
 	if (!request)
 		return; /* asked again later */
 	if (request->hash == record->hash && limit->durable_ns == 0)
-		amount += request->amount; /* `sync`: those that ask together are written together */
+		amount +=
+			request->amount; /* `sync`: those that ask together are written together */
 	request->hash = record->hash;
 	request->key_length = record->key_length;
 	memcpy(request->key, record->key, record->key_length);
@@ -81,12 +82,12 @@ bool ration__quota_covered(struct ration__engine *engine, struct ration__txn *tx
 	int64_t part = ration__window_part(&limit->window, wall_ns);
 	int64_t used = ration__window_used_in(&quota->window, part);
 	int64_t reserve = reserve_of(limit, quota, part, amount);
-	bool covered = !record->absent && quota->covered_part == part &&
-		used + amount <= quota->covered;
+	bool covered =
+		!record->absent && quota->covered_part == part && used + amount <= quota->covered;
 	int64_t left = covered ? quota->covered - used - amount : 0;
 	int64_t open = ration__window_remaining(&limit->window, &quota->window, wall_ns);
 	bool old = limit->durable_ns && used > quota->flushed_used &&
-		wall_ns - quota->flushed_ns > limit->durable_ns;
+		   wall_ns - quota->flushed_ns > limit->durable_ns;
 
 	/* Early enough that nobody has to wait: when less than half of the reserve is left. */
 	if (!covered || (limit->durable_ns && left < reserve / 2 && left < open - amount) || old)
@@ -104,8 +105,8 @@ void ration__quota_touch(struct ration__txn *txn, struct ration__quota *quota)
 	quota->window.rest_at_ns = leaves_ns + txn->now_ns - ration__txn_wall(txn);
 }
 
-static int write_ahead(void *arg, const void *old, size_t old_length, void *value, size_t size,
-	size_t *length)
+static int write_ahead(
+	void *arg, const void *old, size_t old_length, void *value, size_t size, size_t *length)
 {
 	struct ration__ledger_request *request = arg;
 	const struct ration__window_conf *conf = &request->conf;
@@ -119,7 +120,8 @@ static int write_ahead(void *arg, const void *old, size_t old_length, void *valu
 	else if (old)
 		return RATION_EIO;
 	if (request->absent || now.seq > quota->seq) {
-		/* hot/ lost its record, or somebody wrote meanwhile: what stands here is the truth */
+		/* hot/ lost its record, or somebody wrote meanwhile: what stands here is the truth
+		 */
 		quota->window = now.window;
 		quota->seq = now.seq;
 		quota->covered_part = part;
@@ -172,8 +174,7 @@ static int install(struct ration__engine *engine, struct ration__ledger_request 
 	if (record->dirty) {
 		quota->covered_part = from->covered_part;
 		quota->covered = from->covered;
-		quota->flushed_used =
-			ration__window_used_in(&quota->window, from->covered_part);
+		quota->flushed_used = ration__window_used_in(&quota->window, from->covered_part);
 		quota->flushed_ns = request->wall_ns;
 		quota->seq = from->seq;
 		/* an unused quota's record has to stay for what it covers */
@@ -210,13 +211,14 @@ void ration__ledger_work(struct ration__engine *engine)
 	engine->ledger_busy = count > 0;
 	pthread_mutex_unlock(&engine->mutex);
 	for (size_t i = 0; i < count; i++) {
-		int rc = ration__ledger_update(engine->store, batch[i].key, batch[i].key_length,
-			write_ahead, &batch[i]);
+		int rc = ration__ledger_update(
+			engine->store, batch[i].key, batch[i].key_length, write_ahead, &batch[i]);
 
 		if (rc == 0 || rc == RATION_EEMPTY)
 			rc = install(engine, &batch[i]);
 		if (rc < 0)
-			ration__engine_log(engine, RATION_LOG_ERROR, "ledger: %s", ration_strerror(rc));
+			ration__engine_log(
+				engine, RATION_LOG_ERROR, "ledger: %s", ration_strerror(rc));
 	}
 	if (count) {
 		pthread_mutex_lock(&engine->mutex);
@@ -233,8 +235,7 @@ int ration__ledger_read(struct ration__engine *engine, const uint8_t *key, size_
 {
 	struct ledger_value value;
 	size_t length = 0;
-	int rc = ration__ledger_get(
-		engine->store, key, key_length, &value, sizeof(value), &length);
+	int rc = ration__ledger_get(engine->store, key, key_length, &value, sizeof(value), &length);
 
 	if (rc == RATION_EEMPTY)
 		memset(window, 0, sizeof(*window));
@@ -245,8 +246,8 @@ int ration__ledger_read(struct ration__engine *engine, const uint8_t *key, size_
 	return 0;
 }
 
-static int forget(void *arg, const void *old, size_t old_length, void *value, size_t size,
-	size_t *length)
+static int forget(
+	void *arg, const void *old, size_t old_length, void *value, size_t size, size_t *length)
 {
 	struct ledger_value now = {0};
 

@@ -56,7 +56,7 @@ static bool length_fits(uint8_t type, const void *value, size_t length)
 	if (type != RATION__RECORD_CONCURRENCY)
 		return length == state_size(type);
 	return length >= sizeof(*state) && state->count <= RATION__MEMBERS_MAX &&
-		length == RATION__CONCURRENCY_SIZE(state->count);
+	       length == RATION__CONCURRENCY_SIZE(state->count);
 }
 
 /* Room in the arena: a concurrency record may grow by members that this transaction touches. */
@@ -88,12 +88,16 @@ int ration__workset_get(struct ration__workset *set, uint64_t hash, const uint8_
 		return 0;
 	rc = ration__txn_get(set->txn, key, key_length, RATION__LAYOUT(key[0]), &value, &length);
 	if (rc == RATION_EEMPTY || (rc == 0 && !length_fits(key[0], value, length)))
-		value = NULL; /* a record of impossible length is no record: it heals by being written */
+		value = NULL; /* a record of impossible length is no record: it heals by being
+				 written */
 	else if (rc < 0)
 		return rc;
 	record = &set->records[set->count];
-	*record = (struct ration__record){.hash = hash, .key = key, .type = key[0],
-		.key_length = (uint16_t)key_length, .absent = !value};
+	*record = (struct ration__record){.hash = hash,
+		.key = key,
+		.type = key[0],
+		.key_length = (uint16_t)key_length,
+		.absent = !value};
 	record->state = take_room(set, key[0], value ? length : state_size(key[0]));
 	if (!record->state)
 		return 0;
@@ -120,15 +124,15 @@ int ration__workset_flush(struct ration__workset *set)
 			continue;
 		memcpy(&rest_at_ns, record->state, sizeof(rest_at_ns));
 		if (rest_at_ns <= set->txn->now_ns) {
-			rc = record->absent ?
-				0 :
-				ration__txn_del(set->txn, record->key, record->key_length);
+			rc = record->absent
+				     ? 0
+				     : ration__txn_del(set->txn, record->key, record->key_length);
 			if (rc == RATION_EEMPTY)
 				rc = 0;
 		} else {
-			length = record->type == RATION__RECORD_CONCURRENCY ?
-				RATION__CONCURRENCY_SIZE(record->concurrency->count) :
-				state_size(record->type);
+			length = record->type == RATION__RECORD_CONCURRENCY
+					 ? RATION__CONCURRENCY_SIZE(record->concurrency->count)
+					 : state_size(record->type);
 			rc = ration__txn_put(set->txn, record->key, record->key_length,
 				RATION__LAYOUT(record->type), record->state, length);
 		}

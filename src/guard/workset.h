@@ -22,11 +22,11 @@
 /* A quota's record: the window, and how much of it the ledger covers. */
 struct ration__quota {
 	struct ration__window window; /* WALL clock, but for rest_at_ns */
-	int64_t covered_part;         /* part number that `covered` speaks of */
-	int64_t covered;    /* amount that may be used in that part: written to the ledger already */
-	int64_t flushed_ns; /* WALL */
+	int64_t covered_part;	      /* part number that `covered` speaks of */
+	int64_t covered; /* amount that may be used in that part: written to the ledger already */
+	int64_t flushed_ns;   /* WALL */
 	int64_t flushed_used; /* used in covered_part when it was flushed: how fast it goes */
-	uint64_t seq;         /* of the ledger's value that this record continues */
+	uint64_t seq;	      /* of the ledger's value that this record continues */
 };
 
 struct ration__record {
@@ -36,8 +36,8 @@ struct ration__record {
 	uint8_t type; /* enum ration__record_type */
 	bool absent;  /* was not in the store */
 	bool dirty;
-	bool dealt;          /* concurrency: permits moved, so turns may have to be dealt */
-	int64_t denied_ns;   /* denied in this transaction until then; 0 not */
+	bool dealt;	   /* concurrency: permits moved, so turns may have to be dealt */
+	int64_t denied_ns; /* denied in this transaction until then; 0 not */
 	const struct ration__concurrency_conf *concurrency_conf; /* of the rules in force */
 	union {
 		void *state;
@@ -52,7 +52,8 @@ struct ration__record {
 struct ration__workset {
 	struct ration__txn *txn;
 	uint32_t count;
-	uint8_t index[2 * RATION__WORKSET_MAX]; /* open addressing by hash; 0 free, else number + 1 */
+	uint8_t index[2 *
+		      RATION__WORKSET_MAX]; /* open addressing by hash; 0 free, else number + 1 */
 	struct ration__record records[RATION__WORKSET_MAX];
 	size_t arena_used;
 	_Alignas(16) unsigned char arena[256 * 1024];

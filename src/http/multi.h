@@ -20,7 +20,7 @@ struct ration__transfer;
 
 struct ration__multi_options {
 	int epoll_fd; /* level-triggered; the multi's events have RATION__MULTI_TAG set in
-	                 epoll_event.data.u64, the other bits are its own */
+			 epoll_event.data.u64, the other bits are its own */
 	uint32_t connections_idle;
 	int64_t connection_age_ns;
 };
@@ -30,11 +30,11 @@ int ration__multi_new(const struct ration__multi_options *options, struct ration
 /* Cancels what is left. */
 void ration__multi_free(struct ration__multi *multi);
 
-/* Starts one attempt; the next _tick begins to send it, so after the last start of a turn call _tick
- * once more rather than wait for nothing. One attempt is at most one send: libcurl's own second try
- * is refused, and told as AMBIGUOUS. now_ns: STEADY. service and call must outlive the transfer.
- * user comes back. id: the X-Request-ID to send unless the call has its own. 0, RATION_ENOMEM,
- * RATION_EURL …: then no transfer exists. */
+/* Starts one attempt; the next _tick begins to send it, so after the last start of a turn call
+ * _tick once more rather than wait for nothing. One attempt is at most one send: libcurl's own
+ * second try is refused, and told as AMBIGUOUS. now_ns: STEADY. service and call must outlive the
+ * transfer. user comes back. id: the X-Request-ID to send unless the call has its own. 0,
+ * RATION_ENOMEM, RATION_EURL …: then no transfer exists. */
 int ration__multi_start(struct ration__multi *multi, const struct ration__service_conf *service,
 	const struct ration__call *call, const char *id, int64_t now_ns, void *user,
 	struct ration__transfer **transfer);
@@ -52,17 +52,17 @@ int64_t ration__multi_next_ns(const struct ration__multi *multi);
 /* What an attempt came to. The body and headers are handed over: free with _attempt_fini. */
 struct ration__attempt {
 	struct ration__attempt_end end;
-	int code;         /* 0 answered; else RATION_E* */
-	int status;       /* 0: none */
-	int8_t sent;      /* 0 no, 1 yes, -1 unknown */
-	bool truncated;   /* body was cut at its limit */
+	int code;	/* 0 answered; else RATION_E* */
+	int status;	/* 0: none */
+	int8_t sent;	/* 0 no, 1 yes, -1 unknown */
+	bool truncated; /* body was cut at its limit */
 	int64_t start_ns, end_ns;
 	int64_t elapsed_us;
-	char *headers;    /* "name\0value\0…", names in lower case */
+	char *headers; /* "name\0value\0…", names in lower case */
 	size_t headers_length;
-	char *body;       /* a NUL follows, not counted */
+	char *body; /* a NUL follows, not counted */
 	size_t body_length;
-	bool body_shared; /* body stands in the block of headers */
+	bool body_shared;  /* body stands in the block of headers */
 	char message[160]; /* safe to show: no credentials, no query */
 };
 /* The next ended transfer of this tick; its user pointer, or NULL when there is none. The transfer

@@ -20,17 +20,17 @@ struct ration__wait_note {
 };
 
 struct ration__response_parts {
-	const struct ration__call *call;    /* copied from: id, url, meta, line */
+	const struct ration__call *call; /* copied from: id, url, meta, line */
 	const struct ration__service_conf *service;
-	int code;                           /* 0, a denial, RATION_E* */
-	const char *message;                /* copied */
-	struct ration__attempt *last;       /* taken over; NULL: nothing was sent */
+	int code;		      /* 0, a denial, RATION_E* */
+	const char *message;	      /* copied */
+	struct ration__attempt *last; /* taken over; NULL: nothing was sent */
 	const struct ration__attempt_note *notes;
-	uint32_t note_count;                /* kept; attempts may be more */
+	uint32_t note_count; /* kept; attempts may be more */
 	uint32_t attempts;
 	const struct ration__wait_note *waits;
 	uint32_t wait_count;
-	const char *mode;                   /* "exact"; else how limits were decided */
+	const char *mode; /* "exact"; else how limits were decided */
 	void *user;
 };
 /* NULL: out of memory (last is still taken over). */

@@ -15,8 +15,8 @@
 
 struct ration__timeouts {
 	int64_t connect_ns, read_ns, write_ns, attempt_ns; /* > 0 */
-	int64_t total_ns;                                  /* of a job without a deadline; -1 none */
-	int64_t wait_ns; /* for tokens and permits; -1 for ever */
+	int64_t total_ns; /* of a job without a deadline; -1 none */
+	int64_t wait_ns;  /* for tokens and permits; -1 for ever */
 };
 
 struct ration__header {
@@ -29,11 +29,11 @@ struct ration__service_conf {
 	struct ration__timeouts timeouts;
 	struct ration__retry_conf retry;
 	uint64_t body_max, headers_max; /* bytes */
-	uint8_t accept_class[6];        /* [2]: all of 2xx is accepted */
+	uint8_t accept_class[6];	/* [2]: all of 2xx is accepted */
 	uint16_t accept_code[RATION__ACCEPT_CODES_MAX];
 	uint32_t accept_codes;
-	uint32_t connections_idle; /* kept per worker, all services */
-	int64_t connection_age_ns; /* idle ones older than this are not used again */
+	uint32_t connections_idle;	      /* kept per worker, all services */
+	int64_t connection_age_ns;	      /* idle ones older than this are not used again */
 	const struct ration__header *headers; /* on every request */
 	size_t header_count;
 	void *memory; /* owns the strings above; freed by ration__service_conf_fini (config) */

@@ -25,8 +25,7 @@ struct ration__window {
 	int64_t part_ns; /* part length it was counted with; another window is counted over into it
 			  */
 	int64_t head;	 /* number of the newest part: time / part length */
-	int64_t used[RATION__WINDOW_PARTS +
-		     1]; /* by part number modulo parts + 1 */
+	int64_t used[RATION__WINDOW_PARTS + 1]; /* by part number modulo parts + 1 */
 };
 static_assert(sizeof(struct ration__window) == 24 + 8 * (RATION__WINDOW_PARTS + 1),
 	"stored byte for byte: no padding");

@@ -26,7 +26,6 @@ static_assert(sizeof(struct envelope) == 16, "keeps payloads aligned to 8");
 #define ENVELOPE_VERSION 1
 #define PAD 8
 
-
 int ration__key_store(const void *key, size_t length, uint8_t *out, size_t *stored)
 {
 	size_t pad = PAD - length % PAD;
@@ -77,12 +76,11 @@ static inline int store_key(struct ration__stored_key *stored, const void *key, 
 	return 0;
 }
 
-static inline uint64_t sum_of(
-	uint64_t key_hash, uint16_t type, const void *payload, size_t length)
+static inline uint64_t sum_of(uint64_t key_hash, uint16_t type, const void *payload, size_t length)
 {
 	/* the odd factor: or key and payload could change places */
 	return ration__hash64(payload, length) + UINT64_C(0x9e3779b97f4a7c15) * key_hash +
-		((uint64_t)length << 16 | type);
+	       ((uint64_t)length << 16 | type);
 }
 
 /* Damage can make LMDB hand out any pointer and length: nothing is read before both are known to
@@ -225,8 +223,8 @@ int ration__txn_del(struct ration__txn *txn, const void *key, size_t key_length)
 static int visit_one(struct ration__store *store, const MDB_val *key, size_t length,
 	const MDB_val *value, ration__visit_fn fn, void *arg, int *answer)
 {
-	const struct envelope *envelope = open_envelope(
-		&store->hot, ration__hash64(key->mv_data, key->mv_size), value);
+	const struct envelope *envelope =
+		open_envelope(&store->hot, ration__hash64(key->mv_data, key->mv_size), value);
 
 	if (!envelope)
 		return RATION_EIO;

@@ -31,8 +31,7 @@ static int sweep_from(
 	for (unsigned n = 0; rc == 0; n++) {
 		loaded = ration__key_load(&key, &length);
 		if (loaded != RATION_EEMPTY) { /* not the marker */
-			if (loaded != 0 ||
-				ration__record_rest(&store->hot, &value, &rest_at) != 0)
+			if (loaded != 0 || ration__record_rest(&store->hot, &value, &rest_at) != 0)
 				return MDB_CORRUPTED;
 			if (n >= LOOK_MAX || *deleted == DELETE_MAX) {
 				memcpy(sweep->key, key.mv_data, key.mv_size);

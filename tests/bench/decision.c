@@ -26,7 +26,8 @@ static double now_s(void)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts); /* one thread that never sleeps: others do not count */
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID,
+		&ts); /* one thread that never sleeps: others do not count */
 	return (double)ts.tv_sec + (double)ts.tv_nsec * 1e-9;
 }
 
@@ -76,10 +77,10 @@ static void raw_once(int i)
 	need(mdb_txn_commit(txn) == 0, "commit");
 }
 
-/* A file that is lived in: in each round another number of pages is left on the free list. What LMDB
- * does there depends on luck, whether a transaction needs just as many pages as the one before freed:
- * by luck it reads one entry and writes one, else two or three of each. A store that is in use has
- * no such luck, and its own rounds shake it by what the full decisions write in between. */
+/* A file that is lived in: in each round another number of pages is left on the free list. What
+ * LMDB does there depends on luck, whether a transaction needs just as many pages as the one before
+ * freed: by luck it reads one entry and writes one, else two or three of each. A store that is in
+ * use has no such luck, and its own rounds shake it by what the full decisions write in between. */
 static void live_in(int round)
 {
 	static char large[16384];
@@ -103,7 +104,8 @@ static void raw_open(const char *dir)
 	need(mkdir(path, 0700) == 0, "mkdir");
 	need(mdb_env_create(&raw_env) == 0, "create");
 	need(mdb_env_set_mapsize(raw_env, 64 << 20) == 0, "map size");
-	need(mdb_env_open(raw_env, path, MDB_WRITEMAP | MDB_NOSYNC | MDB_NOLOCK, 0600) == 0, "open");
+	need(mdb_env_open(raw_env, path, MDB_WRITEMAP | MDB_NOSYNC | MDB_NOLOCK, 0600) == 0,
+		"open");
 	need(mdb_txn_begin(raw_env, NULL, 0, &txn) == 0, "begin");
 	need(mdb_dbi_open(txn, NULL, 0, &raw_dbi) == 0, "dbi");
 	need(mdb_txn_commit(txn) == 0, "commit");
@@ -134,8 +136,10 @@ static struct ration__guard *open_guard(const char *service, int all)
 		rules->limits[1].window.max = INT64_C(1000000000000) * 1000000;
 		rules->limits[1].window.window_ns = 86400 * RATION__NS_PER_S;
 		rules->limits[1].durable_ns = RATION__NS_PER_S;
-		rules->breaker = (struct ration__breaker_conf){.trip_after = 5, .close_after = 1,
-			.probes = 1, .open_ns = 60 * RATION__NS_PER_S};
+		rules->breaker = (struct ration__breaker_conf){.trip_after = 5,
+			.close_after = 1,
+			.probes = 1,
+			.open_ns = 60 * RATION__NS_PER_S};
 		rules->concurrency.max = 64;
 	}
 	need(ration__guard_open(engine, rules, &guard, &err) == 0, ration_error_text(err));
@@ -154,7 +158,8 @@ static void decide_once(struct ration__keyset *keyset, struct ration__grant *gra
 	need(ask.decision == RATION__ADMITTED, "admission");
 }
 
-/* As a worker whose ticks hold one job each: admitted and settled, the settlement with the next decision. */
+/* As a worker whose ticks hold one job each: admitted and settled, the settlement with the next
+ * decision. */
 static void decide_all(struct ration__keyset *keyset)
 {
 	struct ration__settle settle = {

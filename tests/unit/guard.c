@@ -96,8 +96,8 @@ Test(guard, a_cost_above_the_burst_is_impossible_and_said_at_once)
 	add_rate(&f, "calls", 1, 10);
 	define(&f);
 	keys = keyset_of(&f, NULL, 0);
-	one = (struct ration__ask){.keyset = keys, .grant = &grant, .costs = &cost, .cost_count = 1,
-		.may_book = true};
+	one = (struct ration__ask){
+		.keyset = keys, .grant = &grant, .costs = &cost, .cost_count = 1, .may_book = true};
 	cr_assert_eq(ration__guard_transact(f.engine, &batch, -1), 0);
 	cr_assert_eq(one.decision, RATION__REFUSED);
 	cr_assert_eq(one.denial, RATION_DENIED_IMPOSSIBLE);
@@ -193,9 +193,11 @@ Test(guard, a_job_that_costs_the_whole_burst_goes_beside_small_ones)
 	small = keyset_of(&f, &small_key, 1);
 	big = keyset_of(&f, &big_key, 1);
 	for (int tick = 0; tick < 5000 && !big_went; tick++, pass(&f, MS)) {
-		struct ration__ask asks[2] = {
-			{.keyset = small, .grant = &grant, .may_book = true},
-			{.keyset = big, .grant = &big_grant, .costs = &cost, .cost_count = 1,
+		struct ration__ask asks[2] = {{.keyset = small, .grant = &grant, .may_book = true},
+			{.keyset = big,
+				.grant = &big_grant,
+				.costs = &cost,
+				.cost_count = 1,
 				.may_book = true}};
 		struct ration__batch batch = {.asks = asks, .ask_count = 2};
 

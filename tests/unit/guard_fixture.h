@@ -129,8 +129,8 @@ static inline struct ration__keyset *keyset_of(
 }
 
 /* One ask in one transaction. */
-static inline struct ration__ask ask(
-	struct fixture *f, struct ration__keyset *keyset, struct ration__grant *grant, bool may_book)
+static inline struct ration__ask ask(struct fixture *f, struct ration__keyset *keyset,
+	struct ration__grant *grant, bool may_book)
 {
 	struct ration__ask one = {.keyset = keyset, .grant = grant, .may_book = may_book};
 	struct ration__batch batch = {.asks = &one, .ask_count = 1};

@@ -45,9 +45,10 @@ static ration_config *new_config(bool fake)
 	ration_error *err = NULL;
 
 	cr_assert(made);
-	cr_assert_eq(ration_config_load_text(made, text, NULL, &err), 0, "%s", ration_error_text(err));
-	cr_assert_eq(ration_config_set(made, "store.path", path, &err), 0, "%s",
-		ration_error_text(err));
+	cr_assert_eq(
+		ration_config_load_text(made, text, NULL, &err), 0, "%s", ration_error_text(err));
+	cr_assert_eq(
+		ration_config_set(made, "store.path", path, &err), 0, "%s", ration_error_text(err));
 	if (fake)
 		ration_config_set_clock(made, fake_now, NULL);
 	return made;
@@ -65,8 +66,8 @@ static void open_service(const char *service, bool fake)
 	ration_error *err = NULL;
 
 	config = new_config(fake);
-	cr_assert_eq(ration_guard_open(config, service, &guard, &err), 0, "%s",
-		ration_error_text(err));
+	cr_assert_eq(
+		ration_guard_open(config, service, &guard, &err), 0, "%s", ration_error_text(err));
 	permit = ration_permit_new(guard);
 	cr_assert(permit);
 }
@@ -324,9 +325,9 @@ Test(permit, a_forked_child_is_told_and_may_clean_up)
 		ration_permit *fresh = ration_permit_new(guard);
 		double left;
 		bool told = ration_permit_acquire(fresh, 0) == RATION_EFORK &&
-			ration_permit_peek(fresh) == RATION_EFORK &&
-			ration_permit_remaining(fresh, "daily", &left) == RATION_EFORK &&
-			ration_permit_release(permit, RATION_SUCCESS) == RATION_EFORK;
+			    ration_permit_peek(fresh) == RATION_EFORK &&
+			    ration_permit_remaining(fresh, "daily", &left) == RATION_EFORK &&
+			    ration_permit_release(permit, RATION_SUCCESS) == RATION_EFORK;
 
 		ration_permit_free(fresh);
 		ration_permit_free(permit);
@@ -335,8 +336,8 @@ Test(permit, a_forked_child_is_told_and_may_clean_up)
 		if (told && ration_guard_open(config, "tool", &guard, NULL) == 0) {
 			permit = ration_permit_new(guard);
 			told = ration_permit_acquire(permit, 0) == 0 &&
-				ration_permit_remaining(permit, "concurrency", &left) == 0 &&
-				left == 1;
+			       ration_permit_remaining(permit, "concurrency", &left) == 0 &&
+			       left == 1;
 			ration_permit_free(permit);
 			ration_guard_close(guard);
 		}
@@ -379,7 +380,7 @@ Test(permit, inspect_shows_the_service)
 	cr_assert_eq(ration_permit_acquire(permit, 0), 0);
 	cr_assert_eq(ration_inspect(config, "", &json, NULL), 0);
 	cr_assert(strstr(json, "\"name\":\"tool\"") && strstr(json, "\"agent\":\"a\"") &&
-			strstr(json, "\"in_flight\":1"),
+			  strstr(json, "\"in_flight\":1"),
 		"%s", json);
 	ration_free(json);
 	cr_assert_eq(ration_inspect(config, "other", &json, NULL), 0);

@@ -3,7 +3,8 @@
 #include <time.h>
 #include "store_kit.h"
 
-/* Criterion's runner, with more than one job, loses 48 bytes of its own at the end and would fail. */
+/* Criterion's runner, with more than one job, loses 48 bytes of its own at the end and would fail.
+ */
 const char *__lsan_default_suppressions(void);
 const char *__lsan_default_suppressions(void)
 {
