@@ -120,6 +120,7 @@ struct ration__engine {
 	/* while the store cannot answer */
 	struct ration__local *locals; /* RATION__LOCALS of them */
 	bool degraded;
+	int64_t degraded_ns; /* since when */
 	bool degraded_news;  /* it began or ended: say so */
 	uint32_t live, rank; /* members, and this one's place among them */
 	int64_t live_ns;     /* when they were counted */

@@ -17,12 +17,27 @@
 
 #define LIVE_EVERY_NS RATION__NS_PER_S
 
+static uint32_t share_of(const struct ration__engine *engine, double whole)
+{
+	uint32_t limit = whole >= (double)UINT32_MAX ? UINT32_MAX : (uint32_t)whole;
+
+	return limit / engine->live + (engine->rank < limit % engine->live);
+}
+
+static struct ration__bucket_conf share_conf(
+	const struct ration__engine *engine, const struct ration__bucket_conf *whole)
+{
+	return (struct ration__bucket_conf){
+		.rate = whole->rate / engine->live, .burst = share_of(engine, whole->burst)};
+}
+
 /* One bucket's share, kept while the store does not answer. Buckets that find no room share an
  * entry by hash, which only makes them slower. */
 static struct ration__local *entry_of(struct ration__engine *engine,
 	const struct ration__keyset *keyset, const struct ration__cell *cell, uint32_t limit)
 {
 	struct ration__local *entry = &engine->locals[cell->hash % RATION__LOCALS];
+	struct ration__bucket_conf share;
 
 	if (entry->key_length == 0) {
 		memset(entry, 0, sizeof(*entry));
@@ -30,6 +45,10 @@ static struct ration__local *entry_of(struct ration__engine *engine,
 		memcpy(entry->key, ration__cell_key(keyset, cell), cell->length);
 		entry->hash = cell->hash;
 		entry->conf = keyset->guard->rules.limits[limit].bucket;
+		/* what the shared bucket has given a moment ago is not known: it starts with
+		 * nothing */
+		share = share_conf(engine, &entry->conf);
+		entry->bucket = ration__bucket_spent(&share, engine->degraded_ns);
 	}
 	return entry;
 }
@@ -45,15 +64,9 @@ static void look_around(struct ration__engine *engine, int64_t now_ns)
 	if (!engine->degraded) {
 		memset(engine->locals, 0, sizeof(*engine->locals) * RATION__LOCALS);
 		engine->degraded = true;
+		engine->degraded_ns = now_ns;
 		engine->degraded_news = true;
 	}
-}
-
-static uint32_t share_of(const struct ration__engine *engine, double whole)
-{
-	uint32_t limit = whole >= (double)UINT32_MAX ? UINT32_MAX : (uint32_t)whole;
-
-	return limit / engine->live + (engine->rank < limit % engine->live);
 }
 
 static uint32_t places_held(const struct ration__engine *engine, const struct ration__cell *cell)
@@ -72,13 +85,6 @@ static void deny(struct ration__ask *ask, int denial, int rule, int64_t at_ns)
 	ask->denial = denial;
 	ask->rule = rule;
 	ask->at_ns = at_ns;
-}
-
-static struct ration__bucket_conf share_conf(
-	const struct ration__engine *engine, const struct ration__bucket_conf *whole)
-{
-	return (struct ration__bucket_conf){
-		.rate = whole->rate / engine->live, .burst = share_of(engine, whole->burst)};
 }
 
 /* false: denied */

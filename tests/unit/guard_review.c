@@ -667,6 +667,8 @@ Test(guard_review, a_guard_made_while_the_store_is_silent_is_defined_later)
 	add_rate(&f, "calls", 1, 4);
 	define(&f);
 	keys = keyset_of(&f, NULL, 0);
+	cr_assert_eq(ask(&f, keys, &grant, false).decision, RATION__DENIED, "a share starts empty");
+	pass(&f, 10 * S);
 	cr_assert_eq(ask(&f, keys, &grant, false).decision, RATION__ADMITTED);
 	cr_assert_eq(grant.mode, RATION__LOCAL);
 	end(pid);
