@@ -87,6 +87,30 @@ static void call_wakers(struct ration__engine *engine)
 	pthread_mutex_unlock(&engine->list_mutex);
 }
 
+/* hot/ was made anew by another: what this process holds is put back now, not with its next
+ * decision, or others would be admitted on top of it. */
+static void catch_up(struct ration__engine *engine)
+{
+	struct ration__txn *txn;
+
+	if (ration__store_epoch(engine->store) == atomic_load(&engine->epoch))
+		return;
+	pthread_mutex_lock(&engine->mutex);
+	if (ration__store_begin(engine->store, -1, &txn) == 0)
+		ration__store_commit(txn);
+	pthread_mutex_unlock(&engine->mutex);
+}
+
+/* Once for each hot/ that is made: every member tells every other. */
+static void tell_members(struct ration__engine *engine)
+{
+	if (!atomic_exchange(&engine->epoch_news, false))
+		return;
+	for (uint16_t slot = 0; slot < RATION__SLOTS_MAX; slot++)
+		if (slot != ration__store_slot(engine->store))
+			ration__store_wake(engine->store, slot);
+}
+
 static void *engine_thread(void *arg)
 {
 	struct ration__engine *engine = arg;
@@ -104,8 +128,10 @@ static void *engine_thread(void *arg)
 			continue;
 		if (fds[0].revents) {
 			ration__store_wake_drain(engine->store);
+			catch_up(engine);
 			call_wakers(engine);
 		}
+		tell_members(engine);
 		ration__ledger_work(engine);
 		if (atomic_exchange(&engine->notify, false))
 			call_wakers(engine);
@@ -232,6 +258,7 @@ static int open_store(struct ration__engine *engine, const struct ration__engine
 		ration__store_close(engine->store);
 		return rc;
 	}
+	atomic_store(&engine->epoch, ration__store_epoch(engine->store));
 	engine->dev = st.st_dev;
 	engine->ino = st.st_ino;
 	/* sequences of two lives of one slot never meet: the generation differs */

@@ -138,7 +138,9 @@ struct ration__engine {
 	bool thread_runs;
 	int kick_fd;
 	atomic_bool stop;
-	atomic_bool notify; /* kicked: call the wakers */
+	_Atomic uint64_t epoch; /* of the hot/ in which this process's holdings stand */
+	atomic_bool epoch_news; /* it changed: the others should see to theirs */
+	atomic_bool notify;	/* kicked: call the wakers */
 };
 
 static inline const uint8_t *ration__cell_key(

@@ -314,7 +314,7 @@ static void finish(
 			batch->woken = true;
 		ration__engine_notify(engine);
 	}
-	if (after->ledger)
+	if (after->ledger || atomic_load(&engine->epoch_news))
 		ration__engine_kick(engine);
 }
 

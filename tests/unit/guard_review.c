@@ -683,3 +683,74 @@ Test(guard_review, a_guard_made_while_the_store_is_silent_is_defined_later)
 	free(json);
 	ration__keyset_unref(keys);
 }
+
+static void ignore_wake(void *arg)
+{
+}
+
+/* Another member that holds three places and waits for wake-ups, as a pool does. */
+static pid_t holder(void)
+{
+	int ready[2];
+	char byte;
+	pid_t pid;
+
+	cr_assert_eq(pipe(ready), 0);
+	pid = fork();
+	if (pid == 0) {
+		struct ration__waker waker = {.fn = ignore_wake};
+		struct ration__grant held[3] = {{0}};
+		struct ration__keyset *keys;
+		bool all;
+
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		all = open_engine(&f, NULL) == 0 &&
+		      ration__guard_open(f.engine, &f.rules, &f.guard, NULL) == 0;
+		keys = all ? keyset_of(&f, NULL, 0) : NULL;
+		for (int i = 0; i < 3 && all; i++)
+			all = ask(&f, keys, &held[i], false).decision == RATION__ADMITTED;
+		if (all)
+			ration__engine_subscribe(f.engine, &waker);
+		if (!all || write(ready[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	cr_assert_eq(read(ready[0], &byte, 1), 1);
+	close(ready[0]);
+	return pid;
+}
+
+Test(guard_review, who_only_holds_puts_its_places_back_after_a_wipe)
+{
+	struct ration__waker waker = {.fn = ignore_wake};
+	struct ration__grant grant = {0};
+	struct ration__keyset *keys;
+	double left = 0;
+	pid_t peer;
+
+	add_rate(&f, "calls", 1e6, 1e6);
+	f.rules.concurrency.max = 5;
+	define(&f);
+	peer = holder();
+	ration__engine_subscribe(f.engine, &waker);
+	keys = keyset_of(&f, NULL, 0);
+	pass(&f, 61 * S);
+	wipe();
+	/* the first that meets the damage makes hot/ anew and tells the others */
+	for (int tries = 0; tries < 400 && left != 2; tries++) {
+		struct ration__ask one = {.keyset = keys, .grant = &grant};
+		struct ration__batch batch = {.asks = &one, .ask_count = 1};
+
+		if (ration__guard_transact(f.engine, &batch, -1) == 0)
+			settle(&f, &grant, RATION__IGNORED);
+		usleep(5000); /* the peer's thread works in real time */
+		ration__guard_remaining(keys, "concurrency", &left);
+	}
+	cr_assert_float_eq(left, 2, 1e-9, "three of five are held by one that decides nothing");
+	kill(peer, SIGKILL);
+	waitpid(peer, NULL, 0);
+	ration__engine_unsubscribe(f.engine, &waker);
+	ration__keyset_unref(keys);
+}
