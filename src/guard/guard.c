@@ -257,11 +257,18 @@ static void undo(struct ration__batch *batch)
 
 /* What is to be said and done after the engine's lock was let go. */
 struct aftermath {
-	uint16_t wake[WAKE_MAX];
 	size_t wake_count;
 	bool rules_changed, ledger, degraded_news, degraded;
 	uint32_t live;
+	uint16_t wake[WAKE_MAX]; /* only wake_count of them mean something */
 };
+
+static void aftermath_init(struct aftermath *after)
+{
+	after->wake_count = 0;
+	after->rules_changed = after->ledger = after->degraded_news = after->degraded = false;
+	after->live = 0;
+}
 
 /* Inside the transaction; committed or aborted when it returns. */
 static int transact(struct ration__engine *engine, struct ration__txn *txn,
@@ -321,11 +328,12 @@ static void finish(
 int ration__guard_transact(
 	struct ration__engine *engine, struct ration__batch *batch, int64_t wait_ns)
 {
-	struct aftermath after = {.wake_count = 0};
+	struct aftermath after;
 	struct ration__txn *txn;
 	size_t queued;
 	int rc;
 
+	aftermath_init(&after);
 	batch->woken = false;
 	if (batch->settle_count + batch->ask_count == 0)
 		return 0;
@@ -380,12 +388,13 @@ static int give_up_place(struct ration__keyset *keyset, struct ration__txn *txn)
 void ration__guard_leave(struct ration__keyset *keyset)
 {
 	struct ration__engine *engine = keyset->guard->engine;
-	struct aftermath after = {.wake_count = 0};
+	struct aftermath after;
 	struct ration__txn *txn;
 	int rc;
 
 	if ((!keyset->booked && !keyset->waits) || ration__store_forked(engine->store))
 		return;
+	aftermath_init(&after);
 	pthread_mutex_lock(&engine->mutex);
 	rc = ration__store_begin(engine->store, RATION__NS_PER_MS, &txn);
 	if (rc == 0) {

@@ -9,9 +9,10 @@ static_assert(sizeof(struct ration__quota) == sizeof(struct ration__window) + 40
 void ration__workset_begin(struct ration__workset *set, struct ration__txn *txn)
 {
 	set->txn = txn;
+	for (uint32_t i = 0; i < set->count; i++) /* few, mostly: not the whole index */
+		set->index[set->records[i].place] = 0;
 	set->count = 0;
 	set->arena_used = 0;
-	memset(set->index, 0, sizeof(set->index));
 }
 
 static uint32_t slot_of(uint64_t hash)
@@ -107,6 +108,7 @@ int ration__workset_get(struct ration__workset *set, uint64_t hash, const uint8_
 		memset(record->state, 0, state_size(key[0]));
 	for (i = slot_of(hash); set->index[i];)
 		i = (i + 1) % (2 * RATION__WORKSET_MAX);
+	record->place = (uint8_t)i;
 	set->index[i] = (uint8_t)++set->count;
 	*out = record;
 	return 0;

@@ -33,8 +33,9 @@ struct ration__record {
 	uint64_t hash;
 	const uint8_t *key; /* borrowed from a keyset for the transaction */
 	uint16_t key_length;
-	uint8_t type; /* enum ration__record_type */
-	bool absent;  /* was not in the store */
+	uint8_t type;  /* enum ration__record_type */
+	uint8_t place; /* in the set's index */
+	bool absent;   /* was not in the store */
 	bool dirty;
 	bool dealt;	   /* concurrency: permits moved, so turns may have to be dealt */
 	int64_t denied_ns; /* denied in this transaction until then; 0 not */
