@@ -3,14 +3,6 @@
 #include <time.h>
 #include "store_kit.h"
 
-/* Criterion's runner, with more than one job, loses 48 bytes of its own at the end and would fail.
- */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-	return "leak:libcriterion";
-}
-
 TestSuite(record, .init = kit_setup, .fini = kit_teardown, .timeout = 30);
 TestSuite(sweep, .init = kit_setup, .fini = kit_teardown, .timeout = 30);
 TestSuite(ledger, .init = kit_setup, .fini = kit_teardown, .timeout = 30);
