@@ -220,6 +220,8 @@ int ration__orphans_settle(struct ration__engine *engine, struct ration__txn *tx
 void ration__orphans_done(struct ration__engine *engine); /* after its commit */
 void ration__orphans_forget(struct ration__engine *engine);
 /* guard.c: under mutex */
+/* Ends a transaction of the working set: written back and committed when rc is 0, else aborted. */
+int ration__engine_end(struct ration__engine *engine, struct ration__txn *txn, int rc);
 void ration__grant_move(struct ration__grant *from, struct ration__grant *to);
 void ration__grant_link(
 	struct ration__engine *engine, struct ration__keyset *keyset, struct ration__grant *grant);

@@ -255,6 +255,18 @@ static void undo(struct ration__batch *batch)
 	}
 }
 
+int ration__engine_end(struct ration__engine *engine, struct ration__txn *txn, int rc)
+{
+	if (rc == 0)
+		rc = ration__workset_flush(&engine->set);
+	if (rc == 0)
+		rc = ration__store_commit(txn);
+	else
+		ration__store_abort(txn);
+	engine->set.txn = NULL;
+	return rc;
+}
+
 /* What is to be said and done after the engine's lock was let go. */
 struct aftermath {
 	size_t wake_count;
@@ -283,13 +295,7 @@ static int transact(struct ration__engine *engine, struct ration__txn *txn,
 		rc = decide_batch(engine, txn, batch);
 	if (rc == 0)
 		after->wake_count = deal_turns(engine, txn, after->wake);
-	if (rc == 0)
-		rc = ration__workset_flush(&engine->set);
-	if (rc == 0)
-		rc = ration__store_commit(txn);
-	else
-		ration__store_abort(txn);
-	engine->set.txn = NULL;
+	rc = ration__engine_end(engine, txn, rc);
 	if (rc < 0) {
 		after->wake_count = 0;
 		undo(batch);
@@ -404,13 +410,7 @@ void ration__guard_leave(struct ration__keyset *keyset)
 			rc = give_up_place(keyset, txn);
 		if (rc == 0)
 			after.wake_count = deal_turns(engine, txn, after.wake);
-		if (rc == 0)
-			rc = ration__workset_flush(&engine->set);
-		if (rc == 0)
-			rc = ration__store_commit(txn);
-		else
-			ration__store_abort(txn);
-		engine->set.txn = NULL;
+		rc = ration__engine_end(engine, txn, rc);
 	}
 	if (rc < 0) {
 		ration__booking_drop(keyset); /* lapses */

@@ -94,14 +94,7 @@ void ration__lazy_flush(struct ration__engine *engine)
 	rc = ration__store_begin(engine->store, RATION__NS_PER_MS, &txn);
 	if (rc == 0) {
 		ration__workset_begin(&engine->set, txn);
-		rc = ration__lazy_settle(engine, txn);
-		if (rc == 0)
-			rc = ration__workset_flush(&engine->set);
-		if (rc == 0)
-			rc = ration__store_commit(txn);
-		else
-			ration__store_abort(txn);
-		engine->set.txn = NULL;
+		rc = ration__engine_end(engine, txn, ration__lazy_settle(engine, txn));
 	}
 	if (rc == 0)
 		ration__lazy_done(

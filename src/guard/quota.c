@@ -181,11 +181,7 @@ static int install(struct ration__engine *engine, struct ration__ledger_request 
 		quota->window.rest_at_ns = ration__max64(
 			quota->window.rest_at_ns, txn->now_ns + request->conf.window_ns);
 	}
-	rc = ration__workset_flush(&engine->set);
-	if (rc == 0)
-		rc = ration__store_commit(txn);
-	else
-		ration__store_abort(txn);
+	rc = ration__engine_end(engine, txn, 0);
 	if (rc == 0)
 		atomic_fetch_add(&engine->ledger_news, 1);
 unlock:

@@ -492,33 +492,6 @@ Test(guard, a_forked_child_is_told_to_open_it_again)
 
 /* ---- a peer that is stopped inside ---- */
 
-/* Another member that took the gate and holds it until it is killed. */
-static pid_t stuck_peer(void)
-{
-	struct ration__store_options options = {
-		.path = f.path, .clock = {.fn = fake_now, .arg = &f.clock}};
-	struct ration__store *store;
-	struct ration__txn *txn;
-	int ready[2];
-	char byte;
-	pid_t pid;
-
-	cr_assert_eq(pipe(ready), 0);
-	pid = fork();
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (ration__store_open(&options, &store, NULL) < 0 ||
-			ration__store_begin(store, -1, &txn) < 0 || write(ready[1], "", 1) != 1)
-			_exit(1);
-		for (;;)
-			pause();
-	}
-	close(ready[1]);
-	cr_assert_eq(read(ready[0], &byte, 1), 1, "the peer holds the gate");
-	close(ready[0]);
-	return pid;
-}
-
 Test(guard, a_share_of_the_limits_while_the_store_cannot_answer)
 {
 	struct ration__grant grants[11] = {{0}};
@@ -533,7 +506,7 @@ Test(guard, a_share_of_the_limits_while_the_store_cannot_answer)
 	keys = keyset_of(&f, NULL, 0);
 	cr_assert_eq(ask(&f, keys, &grants[10], false).decision, RATION__ADMITTED);
 	cr_assert_eq(grants[10].mode, RATION__EXACT);
-	peer = stuck_peer();
+	peer = stuck_peer(&f);
 	cr_assert_eq(ask(&f, keys, &grants[0], false).decision, RATION__DENIED,
 		"what others took a moment ago is not known");
 	pass(&f, 60 * S);
@@ -579,7 +552,7 @@ Test(guard, closed_and_open_while_the_store_cannot_answer)
 	f.rules.on_failure = RATION__ON_FAILURE_OPEN;
 	define(&f);
 	open = keyset_of(&f, NULL, 0);
-	peer = stuck_peer();
+	peer = stuck_peer(&f);
 	no = ask(&f, closed, &grant, false);
 	cr_assert_eq(no.decision, RATION__DENIED);
 	cr_assert_eq(no.denial, RATION_DENIED_STORE);

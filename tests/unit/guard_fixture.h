@@ -3,9 +3,11 @@
 #define TESTS_GUARD_FIXTURE_H
 
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <unistd.h>
 #include "base/util.h"
 #include "guard/guard.h"
@@ -147,6 +149,33 @@ static inline struct ration__settle settle(
 
 	cr_assert_eq(ration__guard_transact(f->engine, &batch, -1), 0);
 	return one;
+}
+
+/* Another member that took the gate and holds it until it is killed. */
+static inline pid_t stuck_peer(struct fixture *f)
+{
+	struct ration__store_options options = {
+		.path = f->path, .clock = {.fn = fake_now, .arg = &f->clock}};
+	struct ration__store *store;
+	struct ration__txn *txn;
+	int ready[2];
+	char byte;
+	pid_t pid;
+
+	cr_assert_eq(pipe(ready), 0);
+	pid = fork();
+	if (pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (ration__store_open(&options, &store, NULL) < 0 ||
+			ration__store_begin(store, -1, &txn) < 0 || write(ready[1], "", 1) != 1)
+			_exit(1);
+		for (;;)
+			pause();
+	}
+	close(ready[1]);
+	cr_assert_eq(read(ready[0], &byte, 1), 1, "the peer holds the gate");
+	close(ready[0]);
+	return pid;
 }
 
 #endif

@@ -63,33 +63,6 @@ static void in_child(void (*fn)(void))
 	cr_assert_eq(status, 0, "the child: %x", status);
 }
 
-/* A member that holds the gate until it is killed. */
-static pid_t stuck_peer(void)
-{
-	struct ration__store_options options = {
-		.path = f.path, .clock = {.fn = fake_now, .arg = &f.clock}};
-	struct ration__store *store;
-	struct ration__txn *txn;
-	int ready[2];
-	char byte;
-	pid_t pid;
-
-	cr_assert_eq(pipe(ready), 0);
-	pid = fork();
-	if (pid == 0) {
-		prctl(PR_SET_PDEATHSIG, SIGKILL);
-		if (ration__store_open(&options, &store, NULL) < 0 ||
-			ration__store_begin(store, -1, &txn) < 0 || write(ready[1], "", 1) != 1)
-			_exit(1);
-		for (;;)
-			pause();
-	}
-	close(ready[1]);
-	cr_assert_eq(read(ready[0], &byte, 1), 1);
-	close(ready[0]);
-	return pid;
-}
-
 static void end(pid_t pid)
 {
 	kill(pid, SIGKILL);
@@ -445,7 +418,7 @@ Test(guard_review, a_guard_closed_while_the_store_is_silent_leaks_no_place)
 	keys = keyset_of(&f, NULL, 0);
 	cr_assert_eq(ask(&f, keys, &lazy, false).decision, RATION__ADMITTED);
 	cr_assert_eq(ask(&f, keys, &grant, false).decision, RATION__ADMITTED);
-	pid = stuck_peer();
+	pid = stuck_peer(&f);
 	settle(&f, &lazy, RATION__SUCCESS); /* put off */
 	cr_assert_eq(lazy.seq, 0);
 	ration__grant_abandon(f.engine, &grant);
@@ -659,7 +632,7 @@ Test(guard_review, one_guard_that_leaves_does_not_take_the_others_turn)
 
 Test(guard_review, a_guard_made_while_the_store_is_silent_is_defined_later)
 {
-	pid_t pid = stuck_peer();
+	pid_t pid = stuck_peer(&f);
 	struct ration__grant grant = {0};
 	struct ration__keyset *keys;
 	char *json = NULL;
