@@ -25,8 +25,7 @@ static const char head[] =
 	"Usage: ration status [OPTION]... [SERVICE]\n"
 	"\n"
 	"Shows the limits, quotas, breakers, requests in flight and members of a store, or those "
-	"of one\n"
-	"service. A limit that is at rest (full, unused) has no record and is not shown.\n";
+	"of one\nservice. A limit with keys shows those that are in use: one at rest has no record.\n";
 
 static const char *text_of(const json_t *object, const char *name)
 {

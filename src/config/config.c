@@ -37,8 +37,7 @@ int ration_config_set(
 	if (ration__path_parse(path_text, &path) < 0)
 		return ration__error_set_at(err, RATION_ECONFIG, &place,
 			"expected a path such as services.NAME.limits.NAME.rate; a name with dots "
-			"stands "
-			"in double quotes");
+			"stands in double quotes");
 	rc = ration__entry_new(&path, value, &place, &entry, err);
 	if (rc < 0)
 		return rc;

@@ -227,8 +227,7 @@ int ration__config_store(const ration_config *config, struct ration__store_optio
 		if (rc < 0)
 			return ration__error_set(err, rc,
 				"store.path is not set, and neither RATION_STORE, XDG_STATE_HOME "
-				"nor "
-				"HOME names a place for it");
+				"nor HOME names a place for it");
 	}
 	ration__bind_path(&hot_path, "store.hot_size", NULL, NULL);
 	setting = ration__schema_find(&hot_path);

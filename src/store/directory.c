@@ -100,8 +100,7 @@ int ration__directory_refuse_fs(int fd, const char *path, ration_error **err)
 	if (name)
 		return ration__error_set(err, RATION_ENETFS,
 			"store %s: is on %s, which cannot be shared safely; choose a directory on "
-			"a local "
-			"disk or tmpfs",
+			"a local disk or tmpfs",
 			path, name);
 	return 0;
 }
@@ -115,23 +114,20 @@ static int refuse_owner(const struct ration__store *store, const struct stat *st
 	if (st->st_mode & S_IWOTH)
 		return ration__error_set(err, RATION_EPERM,
 			"store %s: everybody may write to it (mode %04o); all who can write a "
-			"store can "
-			"break it: chmod o-w, or choose another directory",
+			"store can break it: chmod o-w, or choose another directory",
 			store->path, (unsigned)st->st_mode & 07777);
 	if (store->shared) {
 		if (st->st_gid != store->gid || !(st->st_mode & S_IWGRP))
 			return ration__error_set(err, RATION_EPERM,
 				"store %s: does not belong to group %s (mode %04o); chgrp it and "
-				"chmod 2770, "
-				"or drop the group setting",
+				"chmod 2770, or drop the group setting",
 				store->path, options->group, (unsigned)st->st_mode & 07777);
 		if (geteuid() != 0 || st->st_uid == 0)
 			return 0; /* who is no member of the group cannot write the files */
 	} else if (st->st_mode & S_IWGRP) {
 		return ration__error_set(err, RATION_EPERM,
 			"store %s: its group may write to it (mode %04o); chmod g-w, or name the "
-			"group in "
-			"the store's settings to trust its members",
+			"group in the store's settings to trust its members",
 			store->path, (unsigned)st->st_mode & 07777);
 	}
 	if (st->st_uid != geteuid())

@@ -162,16 +162,14 @@ static int check(struct ration__store *store, int fd, ration_error **err)
 	if (stamps.schema != RATION__STORE_SCHEMA)
 		return ration__error_set(err, RATION_ESCHEMA,
 			"store %s: has layout %u, this program knows layout %d; use programs of "
-			"one version "
-			"on one store, or remove it while none of them runs",
+			"one version on one store, or remove it while none of them runs",
 			store->path, (unsigned)stamps.schema, RATION__STORE_SCHEMA);
 	stamps.abi[sizeof(stamps.abi) - 1] = '\0';
 	abi_text(abi);
 	if (strcmp(abi, stamps.abi) != 0)
 		return ration__error_set(err, RATION_EABI,
 			"store %s: was made by a program with %s; this one has %s; programs of "
-			"both kinds "
-			"cannot share a store",
+			"both kinds cannot share a store",
 			store->path, stamps.abi, abi);
 	if (stamps.stamp_sum != (ration__hash64(stamps.abi, sizeof(stamps.abi)) ^
 					((uint64_t)stamps.schema << 32 | stamps.clock_kind)) ||
@@ -293,8 +291,7 @@ int ration__header_admit(struct ration__store *store, int64_t now, bool *reboot,
 			return 0;
 		return ration__error_set(err, RATION_EKERNEL,
 			"store %s: in use by programs under another kernel; each host needs a "
-			"store of its "
-			"own, on a local disk",
+			"store of its own, on a local disk",
 			store->path);
 	}
 	if (ration__clock_injected(&store->clock))
@@ -302,8 +299,7 @@ int ration__header_admit(struct ration__store *store, int64_t now, bool *reboot,
 	if (ns && header->time_namespace && ns != header->time_namespace)
 		return ration__error_set(err, RATION_ECLOCK,
 			"store %s: its members are in time namespace %llu, this process in %llu; "
-			"run them "
-			"in the same one",
+			"run them in the same one",
 			store->path, (unsigned long long)header->time_namespace,
 			(unsigned long long)ns);
 	/* Nobody alive could have written a clock from the future, so it is damage: see hot.c. */

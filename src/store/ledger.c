@@ -207,8 +207,7 @@ static void complain(struct ration__store *store, int rc)
 		return;
 	snprintf(text, sizeof(text),
 		"store %s: ledger/data is damaged; quotas and settings in it cannot be read; move "
-		"it away "
-		"to begin a new one",
+		"it away to begin a new one",
 		store->path);
 	store->hooks.log(store->hooks.arg, RATION_LOG_ERROR, text);
 }

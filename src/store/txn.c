@@ -201,8 +201,7 @@ static int begin_inside(struct ration__store *store)
 			atomic_store_explicit(&store->lost, true, memory_order_relaxed);
 			ration__store_note(store, RATION_LOG_ERROR,
 				"store %s: was removed or replaced under a running program; it "
-				"answers no "
-				"more until that is undone or the program opens it anew",
+				"answers no more until that is undone or the program opens it anew",
 				store->path);
 			rc = RATION_ESTORE;
 			goto out;
