@@ -16,8 +16,8 @@ packages_of() {
 	bench)
 		echo nginx-light
 		;;
-	ci) # make distcheck, and the clean root
-		echo xz-utils debootstrap
+	ci) # make distcheck, the clean root, the formatter
+		echo xz-utils debootstrap clang-format
 		;;
 	*)
 		echo "packages_of: no such purpose: $1" >&2
