@@ -37,6 +37,12 @@ RATION_EXPORT const char *ration_config_get(const ration_config *config, const c
  * 0, RATION_ECONFIG when settings contradict each other, RATION_ENOMEM. */
 RATION_EXPORT int ration_config_dump(const ration_config *config, char **text, ration_error **err);
 
+/* A preset by its name, as JSON: name; initial, min, max and step in tokens per second; factor; uri
+ * (null: none). config may be NULL: built-in presets only. Caller frees with ration_free. [1]
+ * 0, RATION_ECONFIG with the names that there are, RATION_ENOMEM. */
+RATION_EXPORT int ration_preset_get(
+	const ration_config *config, const char *name, char **json, ration_error **err);
+
 /*
  * Hooks. They are copied when a client or guard is opened; they may be called from any thread of
  * the library and must not block.
@@ -58,6 +64,22 @@ enum ration_log_level { RATION_LOG_ERROR, RATION_LOG_WARNING, RATION_LOG_INFO, R
 /* One event in words; text is borrowed for the call. Never called inside a store transaction. */
 typedef void (*ration_log_fn)(void *arg, enum ration_log_level level, const char *text);
 RATION_EXPORT void ration_config_on_log(ration_config *config, ration_log_fn fn, void *arg);
+
+/* What happened to a service's limits, for alerts. Each is told once in the whole fleet: by the
+ * process whose decision did it. Values never change; more may come. */
+enum ration_event {
+	RATION_EVENT_BREAKER_OPENED = 1,
+	RATION_EVENT_BREAKER_CLOSED = 2,
+	RATION_EVENT_QUOTA_LOW = 3,  /* less than warn_below is left; value: how much */
+	RATION_EVENT_RATE_CUT = 4,   /* an adaptive rate fell; value: the new rate, per second */
+	RATION_EVENT_COOLDOWN = 5,   /* the server said wait; value: seconds */
+	RATION_EVENT_DEFINITION = 6, /* somebody replaced the service's definition */
+};
+/* rule: the limit's or quota's name, "breaker", "cooldown"; keys: its key values, as in a selector.
+ * Strings are borrowed for the call. Never called inside a store transaction. */
+typedef void (*ration_event_fn)(void *arg, enum ration_event event, const char *service,
+	const char *rule, const char *keys, double value);
+RATION_EXPORT void ration_config_on_event(ration_config *config, ration_event_fn fn, void *arg);
 
 #ifdef __cplusplus
 }

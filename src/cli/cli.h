@@ -21,6 +21,7 @@ enum ration__exit {
 int ration__cmd_run(int argc, char **argv);
 int ration__cmd_status(int argc, char **argv);
 int ration__cmd_check(int argc, char **argv);
+int ration__cmd_control(int argc, char **argv);
 
 /* "ration COMMAND: TEXT" on stderr. */
 void ration__cli_error(const char *command, const char *format, ...)

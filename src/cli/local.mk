@@ -4,6 +4,7 @@ src_libcli_la_SOURCES = \
 	src/cli/check.c \
 	src/cli/cli.h \
 	src/cli/common.c \
+	src/cli/control.c \
 	src/cli/job_line.c \
 	src/cli/job_line.h \
 	src/cli/job_members.c \
@@ -17,6 +18,7 @@ src_libcli_la_SOURCES = \
 	src/cli/progress.h \
 	src/cli/run.c \
 	src/cli/run.h \
+	src/cli/run_describe.c \
 	src/cli/run_end.c \
 	src/cli/run_input.c \
 	src/cli/run_input.h \
@@ -27,7 +29,9 @@ src_libcli_la_SOURCES = \
 	src/cli/run_output.h \
 	src/cli/run_settings.c \
 	src/cli/run_settings.h \
-	src/cli/status.c
+	src/cli/status.c \
+	src/cli/status_view.c \
+	src/cli/status_view.h
 src_libcli_la_LIBADD = src/libcore.la
 
 bin_PROGRAMS += src/ration

@@ -13,9 +13,10 @@ static const char usage[] =
 	"HTTP jobs under limits that every process on the host shares.\n"
 	"\n"
 	"Commands:\n"
-	"  run     send the jobs of a file or of standard input\n"
-	"  status  show limits, breakers, requests in flight and members of a store\n"
-	"  check   check a configuration file and print its effective settings\n"
+	"  run      send the jobs of a file or of standard input\n"
+	"  status   show limits, breakers, requests in flight and members of a store\n"
+	"  control  reset, open, disable or set what runs\n"
+	"  check    check a configuration file and print its effective settings\n"
 	"\n"
 	"  ration COMMAND --help   the options of a command\n"
 	"  ration --version        the version\n"
@@ -29,6 +30,7 @@ static const struct command {
 } commands[] = {
 	{"run", ration__cmd_run},
 	{"status", ration__cmd_status},
+	{"control", ration__cmd_control},
 	{"check", ration__cmd_check},
 };
 

@@ -81,7 +81,7 @@ static void put_rate(struct ration__buffer *line, double per_second)
 static void put_counts(
 	struct ration__buffer *line, const struct ration__progress_view *view, bool color)
 {
-	const struct ration__tally *tally = &view->tally;
+	const struct ration__job_tally *tally = &view->tally;
 	const struct {
 		uint64_t count;
 		const char *name;
@@ -138,7 +138,7 @@ static void put_bar(struct ration__buffer *line, double fraction, int width)
 static void put_status(struct ration__progress *progress, struct ration__buffer *line,
 	int64_t now_ns, const struct ration__progress_view *view)
 {
-	uint64_t done = ration__tally_done(&view->tally);
+	uint64_t done = ration__job_tally_done(&view->tally);
 	double per_second = rate(progress, now_ns, done);
 
 	put_counts(line, view, progress->color);
@@ -213,7 +213,7 @@ void ration__progress_say(struct ration__progress *progress, const char *format,
 void ration__progress_summary(struct ration__progress *progress, int64_t now_ns,
 	const struct ration__progress_view *view, const char *first_failure)
 {
-	uint64_t done = ration__tally_done(&view->tally);
+	uint64_t done = ration__job_tally_done(&view->tally);
 	double seconds = (double)(now_ns - progress->start_ns) / (double)RATION__NS_PER_S;
 	struct ration__buffer line;
 

@@ -10,17 +10,17 @@
 #include <stdint.h>
 
 /* Jobs that ended. */
-struct ration__tally {
+struct ration__job_tally {
 	uint64_t ok, failed, unknown, skipped;
 };
 
-static inline uint64_t ration__tally_done(const struct ration__tally *tally)
+static inline uint64_t ration__job_tally_done(const struct ration__job_tally *tally)
 {
 	return tally->ok + tally->failed + tally->unknown + tally->skipped;
 }
 
 struct ration__progress_view {
-	struct ration__tally tally;
+	struct ration__job_tally tally;
 	uint64_t outstanding, in_flight, sent;
 	double fraction;     /* of the input, 0 .. 1; < 0: not known */
 	const char *waiting; /* what the first waiting job waits for; "" nothing */

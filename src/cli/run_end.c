@@ -75,7 +75,7 @@ static void say_resume(struct ration__run *run, int argc, char **argv)
 int ration__run_finish(struct ration__run *run, int argc, char **argv)
 {
 	struct ration__progress_view last;
-	const struct ration__tally *tally = &run->jobs.tally;
+	const struct ration__job_tally *tally = &run->jobs.tally;
 	char *waiting;
 	bool complete; /* a signal that came late changed nothing */
 

@@ -44,7 +44,7 @@ struct ration__run_jobs {
 	int64_t pending_deadline_ms, pending_since_ns;
 
 	uint64_t taken_line; /* last line that was submitted, refused or passed over */
-	struct ration__tally tally;
+	struct ration__job_tally tally;
 	char first_failure[400]; /* for the summary; "" none */
 };
 

@@ -82,10 +82,10 @@ void ration__run_view(struct ration__run *run, struct ration__progress_view *out
 		.stopping = !run->taking && !run->ended,
 	};
 	/* of what was read only the part counts that has ended */
-	taken = ration__tally_done(&out->tally) + out->outstanding;
+	taken = ration__job_tally_done(&out->tally) + out->outstanding;
 	if (run->input.size && taken)
 		out->fraction = (double)run->input.offset / (double)run->input.size *
-				(double)ration__tally_done(&out->tally) / (double)taken;
+				(double)ration__job_tally_done(&out->tally) / (double)taken;
 	if (out->fraction > 1) /* the file grew */
 		out->fraction = 1;
 }

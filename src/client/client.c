@@ -41,7 +41,29 @@ static void free_service(struct ration__client_service *service)
 {
 	ration__guard_close(service->guard);
 	ration__service_conf_fini(&service->conf);
+	free((void *)service->fairness.weights);
+	ration__fairness_conf_fini(&service->fairness_conf);
 	free(service);
+}
+
+static int load_fairness(struct ration__client_service *service, const ration_config *config,
+	const char *name, ration_error **err)
+{
+	struct ration__fairness_conf *conf = &service->fairness_conf;
+	struct ration__fair_weight *weights;
+	int rc = ration__config_fairness(config, name, conf, err);
+
+	if (rc < 0)
+		return rc;
+	weights = calloc(conf->weight_count + 1, sizeof(*weights));
+	if (!weights)
+		return ration__error_set(err, RATION_ENOMEM, "out of memory");
+	for (size_t i = 0; i < conf->weight_count; i++)
+		weights[i] = (struct ration__fair_weight){
+			conf->weights[i].value, conf->weights[i].weight};
+	service->fairness = (struct ration__fairness){
+		.per = conf->per, .weights = weights, .weight_count = conf->weight_count};
+	return 0;
 }
 
 static int make_service(ration_client *client, const ration_config *config, const char *name,
@@ -54,6 +76,8 @@ static int make_service(ration_client *client, const ration_config *config, cons
 	if (rc == 0)
 		rc = ration__config_service(config, name, &service->conf, err);
 	if (rc == 0)
+		rc = load_fairness(service, config, name, err);
+	if (rc == 0)
 		rc = ration__config_rules(config, name, rules, err);
 	if (rc == 0)
 		rc = ration__guard_open(client->engine, rules, &service->guard, err);
@@ -62,6 +86,8 @@ static int make_service(ration_client *client, const ration_config *config, cons
 			client->pool, service->guard, &service->conf, &service->pool);
 		if (rc < 0)
 			ration__error_set(err, rc, "out of memory");
+		else
+			ration__pool_fair(service->pool, &service->fairness);
 	}
 	free(rules);
 	if (rc == 0)

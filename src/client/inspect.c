@@ -27,16 +27,13 @@ int ration_control(const ration_config *config, const char *selector, const char
 	struct ration__engine *engine;
 	int rc;
 
-	if (!config || !selector || !action || ttl_ms != 0)
+	if (!config || !selector || !action)
 		return ration__error_set(
-			err, RATION_EINVAL, "config, selector, action and a ttl of 0 are needed");
-	if (strcmp(action, "reset") != 0)
-		return ration__error_set(
-			err, RATION_EINVAL, "\"%s\": expected the action reset", action);
+			err, RATION_EINVAL, "config, selector and action are needed");
 	rc = ration__client_engine(config, true, &engine, err);
 	if (rc < 0)
 		return rc;
-	rc = ration__engine_reset(engine, selector, err);
+	rc = ration__engine_control(engine, selector, action, ttl_ms, err);
 	ration__engine_close(engine);
 	return rc;
 }

@@ -20,6 +20,8 @@ struct ration__client_service {
 	struct ration__client_service *next;
 	struct ration__guard *guard;
 	struct ration__service_conf conf;
+	struct ration__fairness_conf fairness_conf;
+	struct ration__fairness fairness; /* the same, as the pool wants it; weights owned */
 	struct ration__pool_service *pool;
 };
 

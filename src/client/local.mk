@@ -5,6 +5,9 @@ src_libcore_la_SOURCES += \
 	src/client/internal.h \
 	src/client/library.c \
 	src/client/permit.c \
+	src/client/permit.h \
+	src/client/permit_call.c \
+	src/client/permit_rule.c \
 	src/client/send.c \
 	src/client/store.c \
 	src/client/store.h

@@ -1,8 +1,8 @@
 /*
- * The guard's public face: guards and permits for callers that are no HTTP at all.
- * Argument checks, ownership, words; the decision is guard/'s.
+ * Guards and permits as objects: opened, made, told what calls they are for, freed.
+ * Argument checks and ownership; the decision is guard/'s.
  */
-#include <ration/guard.h>
+#include "client/permit.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -11,28 +11,7 @@
 #include "client/store.h"
 #include "config/compile.h"
 
-#define KEYS_MAX 16
-#define COSTS_MAX 8
-
-struct ration_guard {
-	struct ration__engine *engine;
-	struct ration__guard *guard;
-};
-
-struct ration_permit {
-	ration_guard *guard;
-	struct ration__keyset *keyset; /* NULL: keys changed since it was made */
-	struct ration__grant grant;
-	struct ration__pair keys[KEYS_MAX]; /* owned */
-	size_t key_count;
-	struct ration__cost costs[COSTS_MAX]; /* units owned */
-	size_t cost_count;
-	int denial;
-	int64_t retry_after_ms;
-	char why[256];
-	char rule[160];
-	uint8_t mode; /* of the last decision */
-};
+/* ---- guard ---- */
 
 int ration_guard_open(
 	const ration_config *config, const char *service, ration_guard **out, ration_error **err)
@@ -72,6 +51,8 @@ void ration_guard_close(ration_guard *guard)
 	free(guard);
 }
 
+/* ---- permit ---- */
+
 ration_permit *ration_permit_new(ration_guard *guard)
 {
 	ration_permit *permit = guard ? calloc(1, sizeof(*permit)) : NULL;
@@ -83,13 +64,34 @@ ration_permit *ration_permit_new(ration_guard *guard)
 	return permit;
 }
 
-static void drop_keyset(ration_permit *permit)
+void ration__permit_drop(ration_permit *permit)
 {
 	if (permit->keyset)
 		ration__guard_leave(permit->keyset);
 	ration__keyset_unref(permit->keyset);
 	permit->keyset = NULL;
+	permit->skip_known = false;
 }
+
+void ration_permit_free(ration_permit *permit)
+{
+	if (!permit)
+		return;
+	ration_permit_release(permit, RATION_IGNORED);
+	ration__grant_abandon(permit->guard->engine, &permit->grant);
+	ration__permit_drop(permit);
+	for (size_t i = 0; i < permit->key_count; i++) {
+		free((char *)permit->keys[i].name);
+		free((char *)permit->keys[i].value);
+	}
+	for (size_t i = 0; i < permit->cost_count; i++)
+		free((char *)permit->costs[i].unit);
+	free(permit->method);
+	free(permit->path);
+	free(permit);
+}
+
+/* ---- what it is for ---- */
 
 int ration_permit_set_key(ration_permit *permit, const char *name, const char *value)
 {
@@ -104,7 +106,7 @@ int ration_permit_set_key(ration_permit *permit, const char *name, const char *v
 		return RATION_ETOOBIG;
 	while (at < permit->key_count && strcmp(permit->keys[at].name, name) != 0)
 		at++;
-	if (at == KEYS_MAX)
+	if (at == RATION__PERMIT_KEYS)
 		return RATION_ETOOBIG;
 	own_value = strdup(value);
 	own_name = at == permit->key_count ? strdup(name) : NULL;
@@ -113,7 +115,7 @@ int ration_permit_set_key(ration_permit *permit, const char *name, const char *v
 		free(own_name);
 		return RATION_ENOMEM;
 	}
-	drop_keyset(permit);
+	ration__permit_drop(permit);
 	if (at == permit->key_count) {
 		permit->keys[at].name = own_name;
 		permit->key_count++;
@@ -135,7 +137,7 @@ int ration_permit_set_cost(ration_permit *permit, const char *unit, double cost)
 		return RATION_EBUSY;
 	while (at < permit->cost_count && strcmp(permit->costs[at].unit, unit) != 0)
 		at++;
-	if (at == COSTS_MAX)
+	if (at == RATION__PERMIT_COSTS)
 		return RATION_ETOOBIG;
 	if (at == permit->cost_count) {
 		own = strdup(unit);
@@ -147,7 +149,85 @@ int ration_permit_set_cost(ration_permit *permit, const char *unit, double cost)
 	return 0;
 }
 
-static int make_keyset(ration_permit *permit)
+int ration_permit_set_call(ration_permit *permit, const char *method, const char *path)
+{
+	char *own_method, *own_path;
+
+	if (!permit || (method && !method[0]) || (path && path[0] != '/'))
+		return RATION_EINVAL;
+	if (permit->grant.seq)
+		return RATION_EBUSY;
+	own_method = method ? strdup(method) : NULL;
+	own_path = path ? strdup(path) : NULL;
+	if ((method && !own_method) || (path && !own_path)) {
+		free(own_method);
+		free(own_path);
+		return RATION_ENOMEM;
+	}
+	free(permit->method);
+	free(permit->path);
+	permit->method = own_method;
+	permit->path = own_path;
+	permit->skip_known = false;
+	return 0;
+}
+
+/* ---- one policy alone ---- */
+
+/* Bits of all that is not the rule. false: the service has none of that name. */
+static bool skip_others(const struct ration__rules *rules, const char *rule, uint32_t *skip)
+{
+	for (uint32_t i = 0; i < rules->limit_count; i++)
+		if (strcmp(rules->limits[i].name, rule) == 0) {
+			*skip = ~(UINT32_C(1) << i);
+			return true;
+		}
+	if (strcmp(rule, "breaker") ==
+		0) /* an operator may force one open that is not configured */
+		*skip = ~RATION__SKIP_BREAKER;
+	else if (strcmp(rule, "cooldown") == 0)
+		*skip = ~RATION__SKIP_COOLDOWN;
+	else if (strcmp(rule, "concurrency") == 0 && (rules->concurrency.max || rules->place.max))
+		*skip = ~RATION__SKIP_CONCURRENCY;
+	else
+		return false;
+	return true;
+}
+
+static int find_skip(const ration_permit *permit, const char *rule, uint32_t *skip)
+{
+	struct ration__rules *rules = malloc(sizeof(*rules));
+	int rc;
+
+	if (!rules)
+		return RATION_ENOMEM;
+	ration__guard_rules(permit->guard->guard, rules);
+	rc = skip_others(rules, rule, skip) ? 0 : RATION_EINVAL;
+	free(rules);
+	return rc;
+}
+
+int ration_permit_only(ration_permit *permit, const char *rule)
+{
+	uint32_t skip;
+	int rc;
+
+	if (!permit)
+		return RATION_EINVAL;
+	if (permit->grant.seq)
+		return RATION_EBUSY;
+	if (rule) {
+		rc = strlen(rule) < sizeof(permit->only) ? find_skip(permit, rule, &skip)
+							 : RATION_EINVAL;
+		if (rc < 0)
+			return rc;
+	}
+	ration__permit_drop(permit); /* what it had booked was for others as well */
+	snprintf(permit->only, sizeof(permit->only), "%s", rule ? rule : "");
+	return 0;
+}
+
+static int ready_keyset(ration_permit *permit)
 {
 	const char *missing = NULL;
 	int rc;
@@ -161,153 +241,24 @@ static int make_keyset(ration_permit *permit)
 	return rc;
 }
 
-static void remember(ration_permit *permit, const struct ration__ask *ask, int denial)
+int ration__permit_ready(ration_permit *permit)
 {
-	int64_t now_ns = ration__engine_now(permit->guard->engine);
+	uint32_t others = 0;
+	int rc = ready_keyset(permit);
 
-	permit->denial = denial;
-	permit->why[0] = permit->rule[0] = 0;
-	permit->retry_after_ms = -1;
-	permit->mode = permit->grant.mode;
-	if (denial <= 0)
-		return;
-	ration__denial_text(permit->why, sizeof(permit->why), permit->guard->guard, ask, now_ns);
-	ration__rule_name(permit->rule, sizeof(permit->rule), permit->guard->guard, ask->rule);
-	if (strchr(permit->rule, ':')) /* the limit's own name */
-		memmove(permit->rule, strchr(permit->rule, ':') + 1,
-			strlen(strchr(permit->rule, ':') + 1) + 1);
-	if (ask->at_ns < RATION__NEVER)
-		permit->retry_after_ms =
-			ask->at_ns <= now_ns
-				? 0
-				: (ask->at_ns - now_ns + RATION__NS_PER_MS - 1) / RATION__NS_PER_MS;
-}
-
-static int64_t to_ns(int64_t ms)
-{
-	if (ms < 0)
-		return -1;
-	return ms > RATION__NEVER / RATION__NS_PER_MS ? -1 : ms * RATION__NS_PER_MS;
-}
-
-int ration_permit_acquire(ration_permit *permit, int64_t timeout_ms)
-{
-	int64_t left_ns = to_ns(timeout_ms), end_ns;
-	struct ration__ask ask;
-	int rc;
-
-	if (!permit)
-		return RATION_EINVAL;
-	if (permit->grant.seq)
-		return RATION_EBUSY;
-	end_ns = ration__engine_now(permit->guard->engine) + left_ns;
-	do {
-		rc = make_keyset(permit);
+	if (rc < 0 || permit->skip_known)
+		return rc;
+	/* after the keyset: rules that changed in between make it stale, so that this is found anew
+	 */
+	if (permit->only[0]) {
+		rc = find_skip(permit, permit->only, &others);
+		if (rc == RATION_EINVAL)
+			snprintf(permit->why, sizeof(permit->why),
+				"the service has no \"%s\" any more", permit->only);
 		if (rc < 0)
 			return rc;
-		rc = ration__guard_acquire(permit->keyset, permit->costs, permit->cost_count,
-			&permit->grant, left_ns, &ask);
-		if (rc == RATION_EAGAIN)
-			drop_keyset(permit); /* the rules changed */
-		if (left_ns > 0)
-			left_ns = ration__max64(
-				0, end_ns - ration__engine_now(permit->guard->engine));
-	} while (rc == RATION_EAGAIN);
-	remember(permit, &ask, rc);
-	return rc;
-}
-
-int ration_permit_peek(ration_permit *permit)
-{
-	struct ration__ask ask;
-	int rc;
-
-	if (!permit)
-		return RATION_EINVAL;
-	do {
-		rc = make_keyset(permit);
-		if (rc < 0)
-			return rc;
-		rc = ration__guard_peek(permit->keyset, permit->costs, permit->cost_count, &ask);
-		if (rc == RATION_EAGAIN)
-			drop_keyset(permit); /* the rules changed; what is held has a reference */
-	} while (rc == RATION_EAGAIN);
-	if (rc >= 0)
-		remember(permit, &ask, rc);
-	return rc;
-}
-
-int ration_permit_remaining(ration_permit *permit, const char *limit, double *left)
-{
-	int rc;
-
-	if (!permit || !limit || !left)
-		return RATION_EINVAL;
-	do {
-		rc = make_keyset(permit);
-		if (rc < 0)
-			return rc;
-		rc = ration__guard_remaining(permit->keyset, limit, left);
-		if (rc == RATION_EAGAIN)
-			drop_keyset(permit); /* the rules changed; what is held has a reference */
-	} while (rc == RATION_EAGAIN);
-	return rc;
-}
-
-const char *ration_permit_why(const ration_permit *permit)
-{
-	return permit ? permit->why : "";
-}
-
-const char *ration_permit_rule(const ration_permit *permit)
-{
-	return permit ? permit->rule : "";
-}
-
-int64_t ration_permit_retry_after_ms(const ration_permit *permit)
-{
-	return permit ? permit->retry_after_ms : -1;
-}
-
-const char *ration_permit_mode(const ration_permit *permit)
-{
-	return ration__mode_name(permit ? permit->mode : 0);
-}
-
-int ration_permit_release(ration_permit *permit, enum ration_outcome outcome)
-{
-	struct ration__settle settle;
-	struct ration__batch batch = {.settles = &settle, .settle_count = 1};
-	int rc;
-
-	if (!permit || outcome < RATION_SUCCESS || outcome > RATION_IGNORED)
-		return RATION_EINVAL;
-	if (!permit->grant.seq)
-		return 0;
-	settle = (struct ration__settle){
-		.grant = &permit->grant, .outcome = (enum ration__outcome)outcome, .last = true};
-	do
-		rc = ration__guard_transact(permit->guard->engine, &batch, -1);
-	while (rc == RATION_EAGAIN);
-	if (rc == 0 && permit->grant.seq) /* it could not be asked, and takes it back when it can */
-		rc = RATION_ESTORE;
-	if (rc == RATION_ESTORE)
-		ration__grant_abandon(permit->guard->engine, &permit->grant);
-	return rc;
-}
-
-void ration_permit_free(ration_permit *permit)
-{
-	if (!permit)
-		return;
-	ration_permit_release(permit, RATION_IGNORED);
-	ration__grant_abandon(permit->guard->engine, &permit->grant);
-	drop_keyset(permit);
-	for (size_t i = 0; i < permit->key_count; i++) {
-		free((char *)permit->keys[i].name);
-		free((char *)permit->keys[i].value);
 	}
-	for (size_t i = 0; i < permit->cost_count; i++)
-		free((char *)permit->costs[i].unit);
-	free(permit);
+	permit->skip = others | ration__keyset_skip(permit->keyset, permit->method, permit->path);
+	permit->skip_known = true;
+	return 0;
 }

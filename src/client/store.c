@@ -21,6 +21,8 @@ int ration__client_engine(const ration_config *config, bool must_exist,
 	options.store.must_exist = must_exist;
 	options.log = hooks.log;
 	options.log_arg = hooks.log_arg;
+	options.event = hooks.event;
+	options.event_arg = hooks.event_arg;
 	options.log_level = (enum ration_log_level)process.log_level;
 	return ration__engine_open(&options, engine, err);
 }

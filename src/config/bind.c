@@ -37,6 +37,19 @@ static void store_names(char *to, size_t width, const char *text)
 	qsort(to, count, RATION__KEYNAME_MAX, compare_names);
 }
 
+/* A bit for each of the words in the list. */
+static uint32_t choice_bits(const struct ration__setting *setting, const char *text)
+{
+	struct ration__list list;
+	char item[32];
+	uint32_t bits = 0;
+
+	ration__list_init(&list, text);
+	while (ration__list_next(&list, item, sizeof(item)) == 1)
+		bits |= UINT32_C(1) << ration__word_index(setting->words, item);
+	return bits;
+}
+
 void ration__bind_store(const struct ration__setting *setting, const char *text, void *structure)
 {
 	char *to = (char *)structure + setting->offset;
@@ -52,9 +65,18 @@ void ration__bind_store(const struct ration__setting *setting, const char *text,
 	case RATION__TYPE_CHOICE:
 		store_integer(to, setting->width, value.integer);
 		break;
+	case RATION__TYPE_CHOICES:
+		store_integer(to, setting->width, choice_bits(setting, text));
+		break;
+	case RATION__TYPE_RATE:
+		value.number = ration__rate_per_second(&value.rate);
+		/* fallthrough */
 	case RATION__TYPE_NUMBER:
+	case RATION__TYPE_PART:
 		memcpy(to, &value.number, sizeof(value.number));
 		break;
+	case RATION__TYPE_TEXT:
+	case RATION__TYPE_PATTERN:
 	case RATION__TYPE_NAME:
 		snprintf(to, setting->width, "%s", text);
 		break;
@@ -138,24 +160,44 @@ int ration__bind_fail_service(const char *service, ration_error **err)
 	return ration__error_set(err, RATION_ESERVICE, "%s: no such service", service);
 }
 
+/* ---- what stands below a path ---- */
+
+size_t ration__bind_below(const ration_config *config, const char *above, size_t *count)
+{
+	char prefix[RATION__PATH_MAX + 32];
+	size_t at, length = (size_t)snprintf(prefix, sizeof(prefix), "%s.", above);
+
+	at = ration__settings_lower(config, prefix);
+	for (*count = 0; at + *count < config->count; (*count)++)
+		if (strncmp(config->entries[at + *count]->path, prefix, length))
+			break;
+	return at;
+}
+
+size_t ration__bind_below_pattern(const ration_config *config, const char *pattern,
+	const char *service, const char *name, size_t *count)
+{
+	struct ration__path path;
+	char above[RATION__PATH_MAX + 16];
+
+	ration__bind_path(&path, pattern, service, name);
+	ration__path_format(&path, above);
+	return ration__bind_below(config, above, count);
+}
+
 int ration__bind_each(const ration_config *config, const char *service, const char *group,
 	ration__bind_fn fn, void *arg)
 {
 	struct ration__path path;
-	char prefix[RATION__PATH_MAX + 16];
-	size_t at, length;
+	char pattern[48];
+	size_t at, count;
 	int rc = 0;
 
-	ration__bind_path(&path, "services.*", service, NULL);
-	ration__path_push(&path, group);
-	ration__path_format(&path, prefix);
-	strcat(prefix, ".");
-	length = strlen(prefix);
-	at = ration__settings_lower(config, prefix);
-	for (; rc == 0 && at < config->count && !strncmp(config->entries[at]->path, prefix, length);
-		at++) {
-		ration__path_parse(config->entries[at]->path, &path);
-		rc = fn(arg, ration__path_part(&path, 3), config->entries[at]);
+	snprintf(pattern, sizeof(pattern), "services.*.%s", group);
+	at = ration__bind_below_pattern(config, pattern, service, NULL, &count);
+	for (size_t i = at; rc == 0 && i < at + count; i++) {
+		ration__path_parse(config->entries[i]->path, &path);
+		rc = fn(arg, ration__path_part(&path, 3), config->entries[i]);
 	}
 	return rc;
 }

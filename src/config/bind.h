@@ -25,6 +25,11 @@ int ration__bind_fail(const struct ration__entry *entry, const char *pattern, co
 	const char *name, ration_error **err, const char *what);
 int ration__bind_fail_service(const char *service, ration_error **err);
 
+/* Entries whose path begins with `above` and a dot: *count of them from the index returned. They
+ * are in the order of their paths as text, so those of one name need not be neighbours. */
+size_t ration__bind_below(const ration_config *config, const char *above, size_t *count);
+size_t ration__bind_below_pattern(const ration_config *config, const char *pattern,
+	const char *service, const char *name, size_t *count);
 /* Calls fn for each entry at or below services.SERVICE.GROUP.NAME until it returns non-zero, which
  * is returned. All of one name need not be neighbours. */
 typedef int (*ration__bind_fn)(void *arg, const char *name, const struct ration__entry *entry);

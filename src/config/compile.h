@@ -37,6 +37,23 @@ void ration__service_conf_copy(
 int ration__config_request_option(
 	struct ration__service_conf *copy, const char *path, const char *value, ration_error **err);
 
+/* Whose turn it is among a process's jobs. Independent of config afterwards; _fini frees it. */
+struct ration__weight {
+	const char *value;
+	uint32_t weight; /* 1 .. 100 */
+};
+#define RATION__WEIGHTS_MAX 256
+struct ration__fairness_conf {
+	char per[RATION__KEYNAME_MAX];	/* key name; "": no key, all of the service's jobs are alike
+					 */
+	struct ration__weight *weights; /* by value, in order; of others the weight is 1 */
+	size_t weight_count;
+};
+/* 0, RATION_ESERVICE, RATION_ECONFIG, RATION_ENOMEM. */
+int ration__config_fairness(const ration_config *config, const char *service,
+	struct ration__fairness_conf *out, ration_error **err);
+void ration__fairness_conf_fini(struct ration__fairness_conf *conf); /* zeroes it */
+
 /* Where the store is; path, size: room for the default's path, which out->path then points to.
  * Strings of out are borrowed until config's next change. hooks, deadline, must_exist are the
  * caller's. 0, RATION_ENOSTORE, RATION_ETOOBIG. */
@@ -57,6 +74,8 @@ struct ration__config_hooks {
 	void *random_arg;
 	ration_log_fn log; /* NULL: nobody listens */
 	void *log_arg;
+	ration_event_fn event; /* NULL: nobody listens */
+	void *event_arg;
 };
 void ration__config_hooks(const ration_config *config, struct ration__config_hooks *out);
 

@@ -90,6 +90,12 @@ void ration_config_on_log(ration_config *config, ration_log_fn fn, void *arg)
 	config->hooks.log_arg = arg;
 }
 
+void ration_config_on_event(ration_config *config, ration_event_fn fn, void *arg)
+{
+	config->hooks.event = fn;
+	config->hooks.event_arg = arg;
+}
+
 void ration__config_hooks(const ration_config *config, struct ration__config_hooks *out)
 {
 	*out = config->hooks;

@@ -5,8 +5,11 @@
 #include "base/util.h"
 #include "config/schema.h"
 #include "config/value.h"
+#include "guard/rules.h"
 
 enum { SUGGEST_LENGTH_MAX = 32 };
+#define VALUE_EXPECTED \
+	"a key's value of at most 95 bytes, without quotes, control characters and blanks at its ends"
 
 const char *ration__pattern_next(const char **pattern, size_t *length)
 {
@@ -79,28 +82,69 @@ static bool service_name_ok(const char *name)
 	return true;
 }
 
+/* What selects a rule in the store: SERVICE/NAME. */
+static bool rule_name_ok(const char *name)
+{
+	static const char *const taken[] = {
+		"breaker", "concurrency", "place", "cooldown", "budget"};
+
+	for (size_t i = 0; i < RATION__COUNT(taken); i++)
+		if (!strcmp(name, taken[i]))
+			return false;
+	return ration__name_ok(name, RATION__PART_MAX);
+}
+
+/* A key's value: what a path and a definition can hold. */
+static bool key_value_ok(const char *value)
+{
+	return strlen(value) < sizeof(((struct ration__override *)0)->value) &&
+	       ration__header_value_ok(value) && !strpbrk(value, "\"\t");
+}
+
+static const char *check_limit_names(const struct ration__path *path)
+{
+	const char *part;
+
+	if (!rule_name_ok(ration__path_part(path, 3)))
+		return "a name of letters, digits, dots, dashes and underscores, not \"breaker\", "
+		       "\"concurrency\", \"place\", \"cooldown\" or \"budget\"";
+	if (path->count < 7)
+		return NULL;
+	part = ration__path_part(path, 4);
+	if (!strcmp(part, "overrides") && !key_value_ok(ration__path_part(path, 5)))
+		return VALUE_EXPECTED;
+	if (!strcmp(part, "when") &&
+		!ration__name_ok(ration__path_part(path, 6), RATION__KEYNAME_MAX))
+		return "a key's name of at most 31 letters, digits, dots, dashes and underscores";
+	return NULL;
+}
+
 const char *ration__schema_check_names(const struct ration__path *path)
 {
-	const char *parent = path->count > 2 ? ration__path_part(path, 2) : "";
-	const char *name;
+	const char *group;
 
-	if (path->count < 2 || strcmp(ration__path_part(path, 0), "services"))
+	if (path->count < 2)
+		return NULL;
+	if (!strcmp(ration__path_part(path, 0), "presets"))
+		return ration__name_ok(ration__path_part(path, 1), RATION__KEYNAME_MAX)
+			       ? NULL
+			       : "a preset's name of at most 31 letters, digits, dots, dashes and "
+				 "underscores";
+	if (strcmp(ration__path_part(path, 0), "services"))
 		return NULL;
 	if (!service_name_ok(ration__path_part(path, 1)))
 		return "a service's name of printable ASCII characters without blanks, quotes and "
 		       "backslashes";
 	if (path->count < 4)
 		return NULL;
-	name = ration__path_part(path, 3);
-	if (!strcmp(parent, "limits") || !strcmp(parent, "quotas")) {
-		/* SERVICE/NAME selects these in the store */
-		if (!ration__name_ok(name, RATION__PART_MAX) || !strcmp(name, "breaker") ||
-			!strcmp(name, "concurrency"))
-			return "a name of letters, digits, dots, dashes and underscores, not "
-			       "\"breaker\" or \"concurrency\"";
-	} else if (!strcmp(parent, "headers") && !ration__header_name_ok(name)) {
+	group = ration__path_part(path, 2);
+	if (!strcmp(group, "limits") || !strcmp(group, "quotas"))
+		return check_limit_names(path);
+	if (!strcmp(group, "headers") && !ration__header_name_ok(ration__path_part(path, 3)))
 		return "a header's name";
-	}
+	if (!strcmp(group, "fairness") && path->count == 5 &&
+		!key_value_ok(ration__path_part(path, 4)))
+		return VALUE_EXPECTED;
 	return NULL;
 }
 
@@ -136,7 +180,7 @@ struct following {
 	const char *part;
 	size_t length;
 };
-enum { FOLLOWING_MAX = 24 };
+enum { FOLLOWING_MAX = 32 };
 
 static size_t list_following(
 	const struct ration__path *path, unsigned depth, struct following out[FOLLOWING_MAX])

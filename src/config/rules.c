@@ -3,152 +3,121 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include "config/bind.h"
+#include "config/limit.h"
+#include "config/policies.h"
+#include "config/preset.h"
 #include "config/value.h"
 
-struct limit_source {
-	const ration_config *config;
-	const char *service, *name;
-	const char *group; /* "limits", "quotas" */
-	char pattern[48];
+struct name {
+	char name[RATION__PART_MAX];
+	const char *group; /* "limits", "quotas", "learned" */
 };
 
-static const struct ration__entry *limit_entry(struct limit_source *source, const char *leaf)
-{
-	snprintf(source->pattern, sizeof(source->pattern), "services.*.%s.*%s%s", source->group,
-		*leaf ? "." : "", leaf);
-	return ration__bind_entry(source->config, source->pattern, source->service, source->name);
-}
-
-/* At the leaf's entry if it was set, else at the limit itself. */
-static int fail_limit(
-	struct limit_source *source, const char *leaf, ration_error **err, const char *what)
-{
-	const struct ration__entry *entry = limit_entry(source, leaf);
-
-	if (!entry)
-		entry = limit_entry(source, "");
-	return ration__bind_fail(entry, source->pattern, source->service, source->name, err, what);
-}
-
-static void parse_entry(const struct ration__entry *entry, struct ration__value *value)
-{
-	ration__value_parse(entry->setting, entry->text, value);
-}
-
-static int compile_bucket(struct limit_source *source, const struct ration__entry *rate,
-	struct ration__limit *limit, ration_error **err)
-{
-	const struct ration__entry *burst = limit_entry(source, "burst");
-	struct ration__bucket_conf *bucket = &limit->bucket;
-	struct ration__value value;
-
-	limit->kind = RATION__LIMIT_BUCKET;
-	parse_entry(rate, &value);
-	bucket->rate = ration__rate_per_second(&value.rate);
-	bucket->burst = bucket->rate > 1 ? bucket->rate : 1;
-	if (burst) {
-		parse_entry(burst, &value);
-		bucket->burst =
-			value.is_duration ? bucket->rate * ((double)value.ns / 1e9) : value.number;
-	}
-	if (bucket->burst < 1)
-		return fail_limit(source, "burst", err, "is less than one at this rate");
-	if (bucket->burst > 1e12)
-		return fail_limit(source, "burst", err, "is more than 1e12 at this rate");
-	if (limit->estimate > bucket->burst)
-		return fail_limit(source, "estimate", err,
-			"is above the burst: a call that does not say its cost could never go");
-	return 0;
-}
-
-static int compile_window(
-	struct limit_source *source, struct ration__limit *limit, ration_error **err)
-{
-	const struct ration__entry *max = limit_entry(source, "max");
-	const struct ration__entry *window = limit_entry(source, "window");
-	struct ration__value value;
-
-	if (!max)
-		return fail_limit(source, "window", err, "needs max as well");
-	if (!window)
-		return fail_limit(source, "max", err, "needs window as well, such as window: 24h");
-	parse_entry(max, &value);
-	if (limit->estimate > value.number)
-		return fail_limit(source, "estimate", err,
-			"is above max: a call that does not say its cost could never go");
-	/* Rounded down: never more than max. */
-	limit->window.max = (int64_t)(value.number * RATION__MICRO);
-	parse_entry(window, &value);
-	limit->window.window_ns = value.ns;
-	return 0;
-}
-
-static int compile_limit(
-	struct limit_source *source, struct ration__limit *limit, ration_error **err)
-{
-	const struct ration__entry *rate = limit_entry(source, "rate");
-	bool windowed = limit_entry(source, "max") || limit_entry(source, "window");
-	char prefix[32];
-
-	snprintf(limit->name, sizeof(limit->name), "%s", source->name);
-	snprintf(prefix, sizeof(prefix), "services.*.%s.", source->group);
-	ration__bind_all(
-		source->config, RATION__TARGET_LIMIT, prefix, source->service, source->name, limit);
-	if (!strcmp(source->group, "quotas")) {
-		limit->kind = RATION__LIMIT_QUOTA;
-		if (!windowed)
-			return fail_limit(source, "", err, "needs max and window");
-		return compile_window(source, limit, err);
-	}
-	if (rate && windowed)
-		return fail_limit(source, limit_entry(source, "max") ? "max" : "window", err,
-			"cannot stand beside rate: make it a limit of its own");
-	if (!rate && limit_entry(source, "burst"))
-		return fail_limit(source, "burst", err, "needs rate as well");
-	if (rate)
-		return compile_bucket(source, rate, limit, err);
-	if (!windowed)
-		return fail_limit(source, "", err, "needs rate, or max and window");
-	limit->kind = RATION__LIMIT_WINDOW;
-	return compile_window(source, limit, err);
-}
-
-struct limits {
-	struct limit_source source;
-	struct ration__rules *rules;
+/* The names of a service's limits and quotas. */
+struct names {
+	struct name list[RATION__LIMITS_MAX];
+	uint32_t count;
+	const char *group; /* of what is added */
 	ration_error **err;
 };
 
-static int add_limit(void *arg, const char *name, const struct ration__entry *entry)
+static int add_name(void *arg, const char *name, const struct ration__entry *entry)
 {
-	struct limits *limits = arg;
-	struct ration__rules *rules = limits->rules;
-	bool quota = !strcmp(limits->source.group, "quotas");
+	struct names *names = arg;
 
-	for (uint32_t i = 0; i < rules->limit_count; i++) {
-		if (strcmp(rules->limits[i].name, name))
+	for (uint32_t i = 0; i < names->count; i++) {
+		if (strcmp(names->list[i].name, name))
 			continue;
-		if (quota == (rules->limits[i].kind == RATION__LIMIT_QUOTA))
+		if (names->list[i].group == names->group)
 			return 0; /* another setting of the same */
-		return ration__bind_fail(entry, NULL, NULL, NULL, limits->err,
+		return ration__bind_fail(entry, NULL, NULL, NULL, names->err,
 			"a limit of the service has this name already");
 	}
-	if (rules->limit_count == RATION__LIMITS_MAX)
-		return ration__bind_fail(entry, NULL, NULL, NULL, limits->err,
+	if (names->count == RATION__LIMITS_MAX)
+		return ration__bind_fail(entry, NULL, NULL, NULL, names->err,
 			"a service has at most 12 limits and quotas");
-	limits->source.name = name;
-	return compile_limit(&limits->source, &rules->limits[rules->limit_count++], limits->err);
+	snprintf(names->list[names->count].name, RATION__PART_MAX, "%s", name);
+	names->list[names->count++].group = names->group;
+	return 0;
+}
+
+/* The limit that comes with the service's preset, unless it has one of that name. */
+static int add_learned(struct names *names, const ration_config *config, const char *service)
+{
+	struct ration__preset preset;
+	const char *preset_name;
+	int rc = ration__preset_of(config, service, &preset, &preset_name, names->err);
+
+	if (rc <= 0)
+		return rc;
+	for (uint32_t i = 0; i < names->count; i++)
+		if (!strcmp(names->list[i].name, "learned"))
+			return 0;
+	names->group = "learned";
+	return add_name(
+		names, "learned", ration__bind_entry(config, "services.*.preset", service, NULL));
+}
+
+/* Limits first, then quotas, by name. */
+static int compare_names(const void *a, const void *b)
+{
+	const struct name *x = a, *y = b;
+	int quotas = !strcmp(x->group, "quotas") - !strcmp(y->group, "quotas");
+
+	return quotas ? quotas : strcmp(x->name, y->name);
+}
+
+static int compile_limits(const ration_config *config, const char *service,
+	struct ration__rules *rules, ration_error **err)
+{
+	struct names names = {.group = "limits", .err = err};
+	int rc = ration__bind_each(config, service, "limits", add_name, &names);
+
+	names.group = "quotas";
+	if (rc == 0)
+		rc = ration__bind_each(config, service, "quotas", add_name, &names);
+	if (rc == 0)
+		rc = add_learned(&names, config, service);
+	qsort(names.list, names.count, sizeof(names.list[0]), compare_names);
+	for (uint32_t i = 0; rc == 0 && i < names.count; i++) {
+		struct ration__limit_source source = {.config = config,
+			.service = service,
+			.name = names.list[i].name,
+			.group = names.list[i].group};
+		struct ration__limit *limit = &rules->limits[rules->limit_count++];
+
+		if (!strcmp(source.group, "learned")) {
+			rc = ration__adaptive_learned(config, service, limit, err);
+			continue;
+		}
+		rc = ration__limit_compile(&source, limit, err);
+		if (rc == 0)
+			rc = ration__overrides_compile(&source, rules, i, err);
+	}
+	return rc;
+}
+
+static void compile_waits(
+	const ration_config *config, const char *service, struct ration__own_rules *own)
+{
+	const struct ration__entry *wait_for =
+		ration__bind_entry(config, "services.*.wait_for", service, NULL);
+	struct ration__list list;
+	char item[16];
+
+	if (!wait_for)
+		return;
+	ration__list_init(&list, wait_for->text);
+	while (ration__list_next(&list, item, sizeof(item)) == 1) {
+		own->wait_breaker |= !strcmp(item, "breaker");
+		own->wait_quota |= !strcmp(item, "quota");
+	}
 }
 
 int ration__config_rules(const ration_config *config, const char *service,
 	struct ration__rules *out, ration_error **err)
 {
 	struct ration__rules *rules;
-	struct limits limits = {.source = {.config = config, .service = service}, .err = err};
-	const struct ration__entry *wait_for;
-	struct ration__list list;
-	char item[16];
 	int rc;
 
 	if (!ration__config_has_service(config, service))
@@ -156,23 +125,13 @@ int ration__config_rules(const ration_config *config, const char *service,
 	rules = calloc(1, sizeof(*rules)); /* all bytes: rules are compared as they stand */
 	if (!rules)
 		return ration__error_set(err, RATION_ENOMEM, "%s", ration_strerror(RATION_ENOMEM));
-	limits.rules = rules;
 	rules->version = RATION__RULES_VERSION;
 	snprintf(rules->service, sizeof(rules->service), "%s", service);
 	ration__bind_all(config, RATION__TARGET_RULES, "services.*.", service, NULL, rules);
-	wait_for = ration__bind_entry(config, "services.*.wait_for", service, NULL);
-	if (wait_for) {
-		ration__list_init(&list, wait_for->text);
-		while (ration__list_next(&list, item, sizeof(item)) == 1) {
-			rules->wait_breaker |= !strcmp(item, "breaker");
-			rules->wait_quota |= !strcmp(item, "quota");
-		}
-	}
-	limits.source.group = "limits";
-	rc = ration__bind_each(config, service, "limits", add_limit, &limits);
-	limits.source.group = "quotas";
+	compile_waits(config, service, &rules->own);
+	rc = compile_limits(config, service, rules, err);
 	if (rc == 0)
-		rc = ration__bind_each(config, service, "quotas", add_limit, &limits);
+		rc = ration__policies_compile(config, service, rules, err);
 	if (rc == 0)
 		memcpy(out, rules, sizeof(*out));
 	free(rules);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include <stdio.h>
 #include "config/bind.h"
+#include "config/preset.h"
 #include "config/value.h"
 
 int ration__config_service_count(const ration_config *config)
@@ -71,23 +72,63 @@ static int check_service(
 	return rc ? rc : check_backoff(config, conf->name, "throttle", &conf->retry.throttle, err);
 }
 
-/* The service's headers are neighbours in the map. */
-static size_t first_header(
-	const ration_config *config, const char *service, char prefix[], size_t *count)
-{
-	struct ration__path path;
-	size_t at, length;
+/* Where responses tell true costs: a source for each unit, whichever of the unit's limits names it.
+ */
+struct sources {
+	const ration_config *config;
+	const char *service;
+	const char *group; /* that is looked at */
+	struct ration__actual list[RATION__ACTUALS_MAX];
+	size_t count;
+	ration_error **err;
+};
 
-	ration__bind_path(&path, "services.*.headers", service, NULL);
-	ration__path_format(&path, prefix);
-	strcat(prefix, ".");
-	length = strlen(prefix);
-	at = ration__settings_lower(config, prefix);
-	*count = 0;
-	while (at + *count < config->count &&
-		!strncmp(config->entries[at + *count]->path, prefix, length))
-		(*count)++;
-	return at;
+static int add_source(void *arg, const char *name, const struct ration__entry *entry)
+{
+	struct sources *sources = arg;
+	const struct ration__entry *unit;
+	char pattern[48];
+
+	if (entry->setting->type != RATION__TYPE_SOURCE)
+		return 0;
+	snprintf(pattern, sizeof(pattern), "services.*.%s.*.unit", sources->group);
+	unit = ration__bind_entry(sources->config, pattern, sources->service, name);
+	if (!unit)
+		return 0; /* refused with the limit */
+	for (size_t i = 0; i < sources->count; i++) {
+		if (strcmp(sources->list[i].unit, unit->text))
+			continue;
+		if (!strcmp(sources->list[i].source, entry->text))
+			return 0;
+		return ration__bind_fail(entry, NULL, NULL, NULL, sources->err,
+			"another limit reads the cost in this unit from elsewhere");
+	}
+	if (sources->count == RATION__ACTUALS_MAX)
+		return ration__bind_fail(entry, NULL, NULL, NULL, sources->err,
+			"responses tell the cost in at most 8 units");
+	sources->list[sources->count++] =
+		(struct ration__actual){.unit = unit->text, .source = entry->text};
+	return 0;
+}
+
+static int compare_sources(const void *a, const void *b)
+{
+	return strcmp(
+		((const struct ration__actual *)a)->unit, ((const struct ration__actual *)b)->unit);
+}
+
+static int find_sources(struct sources *sources)
+{
+	static const char *const groups[] = {"limits", "quotas"};
+	int rc = 0;
+
+	for (size_t i = 0; rc == 0 && i < 2; i++) {
+		sources->group = groups[i];
+		rc = ration__bind_each(
+			sources->config, sources->service, groups[i], add_source, sources);
+	}
+	qsort(sources->list, sources->count, sizeof(*sources->list), compare_sources);
+	return rc;
 }
 
 static char *copy_text(char **to, const char *text, size_t length)
@@ -100,42 +141,53 @@ static char *copy_text(char **to, const char *text, size_t length)
 	return start;
 }
 
-/* Name, base and headers in one block, which conf owns. */
-static int copy_strings(
-	const ration_config *config, const char *service, struct ration__service_conf *conf)
+static char *copy_string(char **to, const char *text)
 {
-	const struct ration__entry *uris =
-		ration__bind_entry(config, "services.*.uris", service, NULL);
-	char prefix[RATION__PATH_MAX + 32], base[2048] = "";
+	return copy_text(to, text, strlen(text));
+}
+
+/* Name, base, headers and sources in one block, which conf owns. */
+static int copy_strings(const ration_config *config, const char *service,
+	const struct sources *sources, struct ration__service_conf *conf)
+{
+	const char *uris = ration__service_uris(config, service);
+	char base[2048] = "", *to;
 	struct ration__list list;
 	struct ration__header *headers;
-	size_t count, at = first_header(config, service, prefix, &count), size, base_length;
-	char *to;
+	size_t count, size, base_length;
+	size_t at = ration__bind_below_pattern(config, "services.*.headers", service, NULL, &count);
 
 	if (uris) {
-		ration__list_init(&list, uris->text);
+		ration__list_init(&list, uris);
 		ration__list_next(&list, base, sizeof(base));
 	}
 	base_length = strlen(base);
 	while (base_length && base[base_length - 1] == '/')
 		base_length--;
-	size = count * sizeof(*headers) + strlen(service) + 1 + base_length + 1;
+	size = count * sizeof(*headers) + sizeof(sources->list) + strlen(service) + 1 +
+	       base_length + 1;
 	for (size_t i = at; i < at + count; i++)
 		size += strlen(config->entries[i]->name) + strlen(config->entries[i]->text) + 2;
+	for (size_t i = 0; i < sources->count; i++)
+		size += strlen(sources->list[i].unit) + strlen(sources->list[i].source) + 2;
 	headers = malloc(size);
 	if (!headers)
 		return RATION_ENOMEM;
-	to = (char *)(headers + count);
 	conf->memory = headers;
 	conf->headers = headers;
 	conf->header_count = count;
-	conf->name = copy_text(&to, service, strlen(service));
+	conf->actuals = (struct ration__actual *)(headers + count);
+	conf->actual_count = sources->count;
+	to = (char *)(conf->actuals + RATION__ACTUALS_MAX);
+	conf->name = copy_string(&to, service);
 	conf->base = base_length ? copy_text(&to, base, base_length) : NULL;
 	for (size_t i = 0; i < count; i++) {
-		const struct ration__entry *entry = config->entries[at + i];
-
-		headers[i].name = copy_text(&to, entry->name, strlen(entry->name));
-		headers[i].value = copy_text(&to, entry->text, strlen(entry->text));
+		headers[i].name = copy_string(&to, config->entries[at + i]->name);
+		headers[i].value = copy_string(&to, config->entries[at + i]->text);
+	}
+	for (size_t i = 0; i < sources->count; i++) {
+		conf->actuals[i].unit = copy_string(&to, sources->list[i].unit);
+		conf->actuals[i].source = copy_string(&to, sources->list[i].source);
 	}
 	return 0;
 }
@@ -143,8 +195,11 @@ static int copy_strings(
 int ration__config_service(const ration_config *config, const char *service,
 	struct ration__service_conf *out, ration_error **err)
 {
+	struct sources sources = {.config = config, .service = service, .err = err};
 	struct ration__service_conf conf = {0};
+	struct ration__preset preset;
 	struct ration__path accept;
+	const char *name;
 	int rc;
 
 	if (!ration__config_has_service(config, service))
@@ -154,9 +209,13 @@ int ration__config_service(const ration_config *config, const char *service,
 	store_accept(&conf, ration__bind_text(config, ration__schema_find(&accept), service, NULL));
 	conf.name = service;
 	rc = check_service(config, &conf, err);
+	if (rc == 0)
+		rc = find_sources(&sources);
+	if (rc == 0)
+		rc = ration__preset_of(config, service, &preset, &name, err);
 	if (rc < 0)
 		return rc;
-	if (copy_strings(config, service, &conf) < 0)
+	if (copy_strings(config, service, &sources, &conf) < 0)
 		return ration__error_set(err, RATION_ENOMEM, "%s", ration_strerror(RATION_ENOMEM));
 	*out = conf;
 	return 0;

@@ -125,6 +125,8 @@ int ration__entry_new(const struct ration__path *path, const char *text,
 		if (!strcmp(ration__path_part(path, path->count - 1), "retries")) {
 			snprintf(number, sizeof(number), "%" PRIu64, value.integer + 1);
 			text = number;
+		} else if (!strcmp(setting->alias, "breaker.mode")) {
+			text = "disabled";
 		}
 		setting = ration__schema_find(&canonical);
 	}

@@ -2,13 +2,14 @@
 #include "config/value.h"
 #include <string.h>
 #include <ration/error.h>
+#include "base/clock.h"
 #include "base/token.h"
 #include "base/util.h"
 #include "guard/rules.h"
 #include "http/service.h"
 #include "http/url.h"
 
-enum { ITEM_MAX = 2048 };
+enum { ITEM_MAX = 2048, SOURCE_MAX = 256 };
 
 int ration__word_index(const char *words, const char *text)
 {
@@ -97,11 +98,23 @@ bool ration__uri_ok(const char *text)
 	       !text[length] && !strpbrk(text, "?#");
 }
 
+static bool in_range(const struct ration__setting *setting, double number)
+{
+	return number >= setting->min && number <= setting->max;
+}
+
 static bool item_ok(const struct ration__setting *setting, const char *item)
 {
+	double number;
+
 	switch (setting->type) {
 	case RATION__TYPE_NAMES:
 		return ration__name_ok(item, RATION__KEYNAME_MAX);
+	case RATION__TYPE_NUMBERS:
+		return ration__parse_number(item, &number) == 0 && in_range(setting, number);
+	case RATION__TYPE_PATTERNS:
+		return strlen(item) < sizeof(((struct ration__when *)0)->keys[0].values[0]) &&
+		       ration__header_value_ok(item);
 	case RATION__TYPE_CHOICES:
 		return ration__word_index(setting->words, item) >= 0;
 	case RATION__TYPE_URIS:
@@ -111,11 +124,30 @@ static bool item_ok(const struct ration__setting *setting, const char *item)
 	}
 }
 
+bool ration__type_is_list(enum ration__setting_type type)
+{
+	return type >= RATION__TYPE_NAMES;
+}
+
+static size_t list_max(enum ration__setting_type type)
+{
+	switch (type) {
+	case RATION__TYPE_NAMES:
+		return RATION__PER_MAX;
+	case RATION__TYPE_NUMBERS:
+		return RATION__WARN_MAX;
+	case RATION__TYPE_PATTERNS:
+		return RATION__WHEN_VALUES;
+	case RATION__TYPE_URIS:
+		return 1;
+	default:
+		return RATION__ACCEPT_CODES_MAX;
+	}
+}
+
 static int check_list(const struct ration__setting *setting, const char *text)
 {
-	size_t max = setting->type == RATION__TYPE_NAMES  ? RATION__PER_MAX
-		     : setting->type == RATION__TYPE_URIS ? 1
-							  : RATION__ACCEPT_CODES_MAX;
+	size_t max = list_max(setting->type);
 	struct ration__list list;
 	char item[ITEM_MAX];
 	size_t count = 0;
@@ -129,8 +161,13 @@ static int check_list(const struct ration__setting *setting, const char *text)
 			return RATION_EINVAL;
 		rc = 0;
 	}
-	/* A service that accepts no answer, or has an empty list of URIs, is a mistake. */
-	if (!count && (setting->type == RATION__TYPE_URIS || setting->type == RATION__TYPE_ACCEPT))
+	/* A service that accepts no answer, or has an empty list of URIs, is a mistake; so is a
+	 * limit for no method. */
+	if (!count && (setting->type == RATION__TYPE_URIS || setting->type == RATION__TYPE_ACCEPT ||
+			      setting->type == RATION__TYPE_PATTERNS ||
+			      ((setting->type == RATION__TYPE_CHOICES ||
+				       setting->type == RATION__TYPE_NAMES) &&
+				      setting->min > 0)))
 		return RATION_EINVAL;
 	return rc;
 }
@@ -145,9 +182,71 @@ static int parse_burst(
 	return ration__parse_duration(text, &out->ns) < 0 || out->ns == 0 ? RATION_EINVAL : 0;
 }
 
-static bool in_range(const struct ration__setting *setting, double number)
+static int parse_rate(const char *text, struct ration__value *out)
 {
-	return number >= setting->min && number <= setting->max;
+	double per_second;
+
+	if (ration__parse_rate(text, &out->rate) < 0)
+		return RATION_EINVAL;
+	per_second = ration__rate_per_second(&out->rate);
+	return per_second < RATION__RATE_MIN || per_second > RATION__RATE_MAX ? RATION_EINVAL : 0;
+}
+
+static int parse_number(
+	const struct ration__setting *setting, const char *text, struct ration__value *out)
+{
+	int rc = ration__parse_number(text, &out->number);
+
+	return rc == 0 && !in_range(setting, out->number) ? RATION_EINVAL : rc;
+}
+
+static int parse_duration(
+	const struct ration__setting *setting, const char *text, struct ration__value *out)
+{
+	int rc = ration__parse_duration(text, &out->ns);
+
+	return rc == 0 && !in_range(setting, (double)out->ns) ? RATION_EINVAL : rc;
+}
+
+/* "0.5" or "50%" */
+static int parse_part(
+	const struct ration__setting *setting, const char *text, struct ration__value *out)
+{
+	size_t length = strlen(text);
+	char number[32];
+
+	if (!length || text[length - 1] != '%')
+		return parse_number(setting, text, out);
+	if (length > sizeof(number))
+		return RATION_EINVAL;
+	memcpy(number, text, length - 1);
+	number[length - 1] = '\0';
+	if (ration__parse_number(number, &out->number) < 0)
+		return RATION_EINVAL;
+	out->number /= 100;
+	return in_range(setting, out->number) ? 0 : RATION_EINVAL;
+}
+
+static int parse_span(
+	const struct ration__setting *setting, const char *text, struct ration__value *out)
+{
+	if (ration__parse_uint(text, (uint64_t)setting->max, &out->integer) == 0)
+		return out->integer ? 0 : RATION_EINVAL;
+	out->is_duration = true;
+	return ration__parse_duration(text, &out->ns) < 0 || out->ns == 0 ||
+			       out->ns % RATION__NS_PER_S ||
+			       (double)out->ns > setting->max_s * (double)RATION__NS_PER_S
+		       ? RATION_EINVAL
+		       : 0;
+}
+
+static bool source_ok(const char *text)
+{
+	if (strlen(text) >= SOURCE_MAX)
+		return false;
+	if (!strncmp(text, "header:", 7))
+		return ration__header_name_ok(text + 7);
+	return !strncmp(text, "body:/", 6) && ration__header_value_ok(text);
 }
 
 static int parse(const struct ration__setting *setting, const char *text, struct ration__value *out)
@@ -158,21 +257,26 @@ static int parse(const struct ration__setting *setting, const char *text, struct
 	case RATION__TYPE_MAP:
 		return *text && strcmp(text, "{}") ? RATION_EINVAL : 0;
 	case RATION__TYPE_DURATION:
-		rc = ration__parse_duration(text, &out->ns);
-		return rc == 0 && !in_range(setting, (double)out->ns) ? RATION_EINVAL : rc;
+		return parse_duration(setting, text, out);
 	case RATION__TYPE_RATE:
-		rc = ration__parse_rate(text, &out->rate);
-		return rc == 0 && !in_range(setting, ration__rate_per_second(&out->rate))
-			       ? RATION_EINVAL
-			       : rc;
+		return parse_rate(text, out);
 	case RATION__TYPE_BURST:
 		return parse_burst(setting, text, out);
+	case RATION__TYPE_AMOUNT:
+		out->is_rate = strchr(text, '/') != NULL;
+		return out->is_rate ? parse_rate(text, out) : parse_number(setting, text, out);
+	case RATION__TYPE_WINDOW:
+		out->word = (unsigned)(ration__word_index(setting->words, text) + 1);
+		return out->word ? 0 : parse_duration(setting, text, out);
+	case RATION__TYPE_SPAN:
+		return parse_span(setting, text, out);
 	case RATION__TYPE_SIZE:
 		rc = ration__parse_size(text, &out->integer);
 		return rc == 0 && !in_range(setting, (double)out->integer) ? RATION_EINVAL : rc;
 	case RATION__TYPE_NUMBER:
-		rc = ration__parse_number(text, &out->number);
-		return rc == 0 && !in_range(setting, out->number) ? RATION_EINVAL : rc;
+		return parse_number(setting, text, out);
+	case RATION__TYPE_PART:
+		return parse_part(setting, text, out);
 	case RATION__TYPE_UINT:
 		rc = ration__parse_uint(text, (uint64_t)setting->max, &out->integer);
 		return rc == 0 && !in_range(setting, (double)out->integer) ? RATION_EINVAL : rc;
@@ -181,12 +285,24 @@ static int parse(const struct ration__setting *setting, const char *text, struct
 		out->integer = rc < 0 ? 0 : (uint64_t)rc;
 		return rc < 0 ? RATION_EINVAL : 0;
 	case RATION__TYPE_TEXT:
-		return *text && *text != '~' && ration__header_value_ok(text) ? 0 : RATION_EINVAL;
+		return *text && *text != '~' && ration__header_value_ok(text) &&
+				       (setting->max == 0 || (double)strlen(text) <= setting->max)
+			       ? 0
+			       : RATION_EINVAL;
+	case RATION__TYPE_PATTERN:
+		return (*text == '/' || *text == '*') && strlen(text) < RATION__PATTERN_MAX &&
+				       ration__header_value_ok(text)
+			       ? 0
+			       : RATION_EINVAL;
+	case RATION__TYPE_SOURCE:
+		return source_ok(text) ? 0 : RATION_EINVAL;
 	case RATION__TYPE_HEADER:
 		return ration__header_value_ok(text) ? 0 : RATION_EINVAL;
 	case RATION__TYPE_NAME:
 		return ration__name_ok(text, RATION__KEYNAME_MAX) ? 0 : RATION_EINVAL;
 	case RATION__TYPE_NAMES:
+	case RATION__TYPE_NUMBERS:
+	case RATION__TYPE_PATTERNS:
 	case RATION__TYPE_CHOICES:
 	case RATION__TYPE_URIS:
 	case RATION__TYPE_ACCEPT:

@@ -6,8 +6,13 @@
 #include "base/units.h"
 #include "config/schema.h"
 
+#define RATION__RATE_MIN 1e-9 /* tokens per second */
+#define RATION__RATE_MAX 1e9
+
 struct ration__value {
-	bool is_duration; /* of a burst */
+	bool is_duration; /* of a burst or span */
+	bool is_rate;	  /* of an amount */
+	unsigned word;	  /* of a window: which of the words, from 1; 0: a duration */
 	union {
 		int64_t ns;
 		struct ration__rate rate;

@@ -128,12 +128,6 @@ static bool is_null(const yaml_event_t *event)
 		       !strcmp(text_of(event), "null"));
 }
 
-static bool is_list(enum ration__setting_type type)
-{
-	return type == RATION__TYPE_NAMES || type == RATION__TYPE_CHOICES ||
-	       type == RATION__TYPE_URIS || type == RATION__TYPE_ACCEPT;
-}
-
 /* A sequence of scalars as "[a, b]". */
 static int load_sequence(struct loader *loader, const yaml_mark_t *start)
 {
@@ -245,7 +239,8 @@ static int load_value(struct loader *loader, const yaml_mark_t *key, yaml_event_
 	}
 	if (event->type == YAML_SCALAR_EVENT)
 		return add_entry(loader, &event->start_mark, text_of(event));
-	if (event->type == YAML_SEQUENCE_START_EVENT && setting && is_list(setting->type))
+	if (event->type == YAML_SEQUENCE_START_EVENT && setting &&
+		ration__type_is_list(setting->type))
 		return load_sequence(loader, &event->start_mark);
 	if (setting) {
 		struct ration__place place = place_of(loader, &event->start_mark);

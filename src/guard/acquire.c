@@ -76,7 +76,7 @@ static bool cannot_be_in_time(const struct ration__ask *ask, int64_t deadline_ns
 	if (ask->at_ns <= deadline_ns)
 		return false;
 	return ask->denial == RATION_DENIED_RATE || ask->denial == RATION_DENIED_QUOTA ||
-	       ask->denial == RATION_DENIED_BREAKER;
+	       ask->denial == RATION_DENIED_BREAKER || ask->denial == RATION_DENIED_COOLDOWN;
 }
 
 /* 0, a denial, an error; or 1000: go on */
@@ -117,8 +117,10 @@ static int ask_once(
 }
 
 int ration__guard_acquire(struct ration__keyset *keyset, const struct ration__cost *costs,
-	size_t cost_count, struct ration__grant *grant, int64_t timeout_ns, struct ration__ask *ask)
+	size_t cost_count, uint32_t skip, struct ration__grant *grant, int64_t timeout_ns,
+	struct ration__ask *ask)
 {
+	struct ration__guard *guard = keyset->guard;
 	struct ration__engine *engine = keyset->guard->engine;
 	int64_t now_ns = ration__engine_now(engine);
 	int64_t deadline_ns = timeout_ns < 0 ? RATION__NEVER : now_ns + timeout_ns;
@@ -129,12 +131,20 @@ int ration__guard_acquire(struct ration__keyset *keyset, const struct ration__co
 		.costs = costs,
 		.cost_count = cost_count,
 		.grant = grant,
+		.skip = skip,
 		.may_book = timeout_ns != 0};
 	sleeper_init(&sleeper);
 	while ((rc = ask_once(engine, ask, deadline_ns, timeout_ns == 0)) == GO_ON) {
 		if (ask->decision == RATION__LATER)
 			continue;
 		if (!sleeper.hears) {
+			if (guard->own.own.queue_max &&
+				atomic_fetch_add(&guard->sleeping, 1) >= guard->own.own.queue_max) {
+				atomic_fetch_sub(&guard->sleeping, 1);
+				ask->decision = RATION__REFUSED;
+				rc = ask->denial = RATION_DENIED_QUEUE;
+				break;
+			}
 			/* from now on wake-ups are heard; what came before is asked for once more
 			 */
 			ration__engine_subscribe(engine, &sleeper.waker);
@@ -145,6 +155,8 @@ int ration__guard_acquire(struct ration__keyset *keyset, const struct ration__co
 		sleep_for(engine, &sleeper,
 			ration__max64(0, ration__min64(ask->at_ns, deadline_ns) - now_ns));
 	}
+	if (sleeper.hears && guard->own.own.queue_max)
+		atomic_fetch_sub(&guard->sleeping, 1);
 	sleeper_fini(engine, &sleeper);
 	if (rc != 0)
 		ration__guard_leave(keyset);
@@ -152,108 +164,18 @@ int ration__guard_acquire(struct ration__keyset *keyset, const struct ration__co
 }
 
 int ration__guard_peek(struct ration__keyset *keyset, const struct ration__cost *costs,
-	size_t cost_count, struct ration__ask *ask)
+	size_t cost_count, uint32_t skip, struct ration__ask *ask)
 {
 	struct ration__engine *engine = keyset->guard->engine;
 	int rc;
 
-	*ask = (struct ration__ask){
-		.keyset = keyset, .costs = costs, .cost_count = cost_count, .peek = true};
+	*ask = (struct ration__ask){.keyset = keyset,
+		.costs = costs,
+		.cost_count = cost_count,
+		.skip = skip,
+		.peek = true};
 	do
 		rc = ask_once(engine, ask, ration__engine_now(engine), true);
 	while (rc == GO_ON);
-	return rc;
-}
-
-/* A limit of the name, as the transaction saw it. */
-struct remaining {
-	struct ration__limit limit; /* kind 0: the concurrency limit */
-	struct ration__window window;
-	int64_t wall_ns;
-	const struct ration__cell *cell;
-	bool unread; /* a quota that hot/ knows nothing of */
-};
-
-/* Places that are had at once, although they are not settled yet, count as free (lazy.c). */
-static double places_left(
-	struct ration__engine *engine, uint32_t max, const struct ration__concurrency *state)
-{
-	double left = (double)max - state->in_flight;
-
-	for (uint16_t i = 0; i < state->count; i++) {
-		const struct ration__contender *member = &state->contenders[i];
-
-		left += member->held && member->slot < RATION__SLOTS_MAX &&
-			atomic_load(ration__slot_word(engine->store, member->slot));
-	}
-	return left < 0 ? 0 : left;
-}
-
-/* Inside the transaction. */
-static int look_at(struct ration__keyset *keyset, struct ration__txn *txn, const char *name,
-	struct remaining *r, double *left)
-{
-	const struct ration__rules *rules = &keyset->guard->rules;
-	struct ration__workset *set = &keyset->guard->engine->set;
-	struct ration__record *record;
-	int rc;
-
-	for (uint32_t i = 0; i < keyset->limit_count && !r->cell; i++)
-		if (strcmp(rules->limits[i].name, name) == 0) {
-			r->limit = rules->limits[i];
-			r->cell = &keyset->cells[i];
-		}
-	if (!r->cell && strcmp(name, "concurrency") == 0)
-		r->cell = keyset->concurrency;
-	if (!r->cell)
-		return RATION_EINVAL;
-	rc = ration__workset_get(
-		set, r->cell->hash, ration__cell_key(keyset, r->cell), r->cell->length, &record);
-	if (rc < 0)
-		return rc;
-	ration__record_wake(record, &r->limit, txn->wipe_ns);
-	if (r->limit.kind == 0) {
-		*left = places_left(
-			keyset->guard->engine, rules->concurrency.max, record->concurrency);
-	} else if (r->limit.kind == RATION__LIMIT_BUCKET) {
-		*left = ration__bucket_remaining(&r->limit.bucket, record->bucket, txn->now_ns);
-	} else {
-		r->wall_ns =
-			r->limit.kind == RATION__LIMIT_QUOTA ? ration__txn_wall(txn) : txn->now_ns;
-		r->unread = r->limit.kind == RATION__LIMIT_QUOTA && record->absent;
-		r->window = *record->window;
-	}
-	return 0;
-}
-
-int ration__guard_remaining(struct ration__keyset *keyset, const char *name, double *left)
-{
-	struct ration__engine *engine = keyset->guard->engine;
-	struct remaining r = {.cell = NULL};
-	struct ration__txn *txn;
-	int rc;
-
-	if (ration__store_forked(engine->store)) /* before the lock, which a lost thread may hold */
-		return RATION_EFORK;
-	pthread_mutex_lock(&engine->mutex);
-	rc = ration__store_begin(engine->store, -1, &txn);
-	if (rc == 0) {
-		ration__workset_begin(&engine->set, txn);
-		rc = ration__definition_follow(engine, txn);
-		if (rc == 0 && keyset->serial != keyset->guard->serial)
-			rc = RATION_EAGAIN;
-		if (rc == 0)
-			rc = look_at(keyset, txn, name, &r, left);
-		ration__store_abort(txn);
-		engine->set.txn = NULL;
-	}
-	pthread_mutex_unlock(&engine->mutex);
-	if (rc == 0 && r.unread)
-		rc = ration__ledger_read(
-			engine, ration__cell_key(keyset, r.cell), r.cell->length, &r.window);
-	if (rc == 0 &&
-		(r.limit.kind == RATION__LIMIT_WINDOW || r.limit.kind == RATION__LIMIT_QUOTA))
-		*left = (double)ration__window_remaining(&r.limit.window, &r.window, r.wall_ns) /
-			RATION__MICRO;
 	return rc;
 }

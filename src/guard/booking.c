@@ -68,13 +68,18 @@ int ration__booking_refund(struct ration__keyset *keyset, struct ration__txn *tx
 			if (!cell->link)
 				continue;
 			rc = ration__workset_get(set, cell->hash, ration__cell_key(keyset, cell),
-				cell->length, &record);
+				cell->length, 0, &record);
 			if (rc < 0)
 				return rc;
 			if (!record || record->absent)
 				continue;
-			ration__bucket_refund(&rules->limits[i].bucket, record->bucket, txn->now_ns,
-				cell->booked, cell->start_ns);
+			if (rules->limits[i].kind == RATION__LIMIT_ADAPTIVE)
+				ration__adaptive_refund(&rules->limits[i].adaptive,
+					record->adaptive, txn->now_ns, cell->booked,
+					cell->start_ns);
+			else
+				ration__bucket_refund(&cell->conf.bucket, record->bucket,
+					txn->now_ns, cell->booked, cell->start_ns);
 			record->dirty = true;
 		}
 	ration__booking_drop(keyset);

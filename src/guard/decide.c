@@ -1,361 +1,243 @@
 /*
- * One decision: every policy of a service is asked, and only when all say yes is anything taken.
+ * One decision: every policy of a service is asked (ask.c), and only when all say yes is anything
+ * taken. When tokens are all that is missing, the asker may book: take them now for a later start.
+ * A service that only observes admits in any case, and says what it would have done.
  *
- *   terminal denials first (impossible, quota, breaker); else the order rate, quota, breaker,
- *   concurrency names the reason, and the longest wait is the one to wait for.
- *
- * When tokens are all that is missing, the asker may book: take them now for a later start.
  * Under engine.mutex, inside a transaction.
  */
-#include "guard/engine.h"
+#include "guard/decision.h"
 
 #include <string.h>
+#include "guard/counter.h"
 
-struct decision {
-	struct ration__ask *ask;
-	struct ration__keyset *keyset;
-	const struct ration__rules *rules;
-	struct ration__record *limits[RATION__LIMITS_MAX];
-	struct ration__record *breaker, *concurrency;
-	int64_t now_ns, wall_ns;
-	/* the first denial of each severity, and the longest wait */
-	bool refused, waits;
-	bool tokens_only; /* nothing but token buckets says wait */
-	int64_t wait_ns;
-};
+typedef struct ration__decision_work decision;
 
-double ration__cost_of(
-	const struct ration__limit *limit, const struct ration__cost *costs, size_t cost_count)
+static double cost_of(const decision *d, uint32_t i)
 {
-	for (size_t i = 0; i < cost_count; i++)
-		if (strcmp(costs[i].unit, limit->unit) == 0)
-			return costs[i].cost;
-	return limit->estimate;
+	return ration__cost_of(&d->rules->limits[i], d->ask->costs, d->ask->cost_count);
 }
 
-static int load_cell(
-	struct decision *d, const struct ration__cell *cell, struct ration__record **record)
+static bool has_tokens(uint32_t kind)
 {
-	struct ration__workset *set = &d->keyset->guard->engine->set;
-	int rc = ration__workset_get(
-		set, cell->hash, ration__cell_key(d->keyset, cell), cell->length, record);
-
-	if (rc == 0 && !*record)
-		d->ask->decision = RATION__LATER;
-	return rc;
+	return kind == RATION__LIMIT_BUCKET || kind == RATION__LIMIT_ADAPTIVE;
 }
 
-/* 0; 1: the working set is full; or a store error */
-static int load_records(struct decision *d)
+/* Tells a concurrency record whether this member still wants a permit. */
+static void note_waiting(decision *d, struct ration__txn *txn, struct ration__record *record,
+	const struct ration__concurrency_conf *conf, bool waiting)
 {
-	for (uint32_t i = 0; i < d->keyset->limit_count; i++) {
-		int rc = load_cell(d, &d->keyset->cells[i], &d->limits[i]);
-
-		if (rc < 0)
-			return rc;
-		if (!d->limits[i])
-			return 1;
-	}
-	if (d->keyset->breaker) {
-		int rc = load_cell(d, d->keyset->breaker, &d->breaker);
-
-		if (rc < 0)
-			return rc;
-		if (!d->breaker)
-			return 1;
-	}
-	if (d->keyset->concurrency) {
-		int rc = load_cell(d, d->keyset->concurrency, &d->concurrency);
-
-		if (rc < 0)
-			return rc;
-		if (!d->concurrency)
-			return 1;
-		d->concurrency->concurrency_conf = &d->rules->concurrency;
-	}
-	return 0;
-}
-
-/* A refusal: the first of the highest rank wins (impossible, quota, breaker come in that order). */
-static void refuse(struct decision *d, int denial, int rule, int64_t at_ns)
-{
-	if (d->refused &&
-		!(denial == RATION_DENIED_IMPOSSIBLE && d->ask->denial != RATION_DENIED_IMPOSSIBLE))
+	if (!record || (!waiting && !d->keyset->waits))
 		return;
-	d->refused = true;
-	d->ask->denial = denial;
-	d->ask->rule = rule;
-	d->ask->at_ns = at_ns;
-}
-
-static void wait_for(struct decision *d, int denial, int rule, int64_t at_ns)
-{
-	if (at_ns <= d->now_ns)
-		at_ns = d->now_ns + 1;
-	if (!d->waits && !d->refused) {
-		d->ask->denial = denial;
-		d->ask->rule = rule;
-	}
-	d->waits = true;
-	if (denial != RATION_DENIED_RATE)
-		d->tokens_only = false;
-	d->wait_ns = ration__max64(d->wait_ns, at_ns);
-}
-
-void ration__record_wake(
-	struct ration__record *record, const struct ration__limit *limit, int64_t wipe_ns)
-{
-	if (!record->absent || record->dirty || !wipe_ns)
-		return;
-	if (limit->kind == RATION__LIMIT_BUCKET && !record->bucket->t_ns)
-		*record->bucket = ration__bucket_spent(&limit->bucket, wipe_ns);
-	else if (limit->kind == RATION__LIMIT_WINDOW && !record->window->rest_at_ns)
-		ration__window_take(&limit->window, record->window, wipe_ns, limit->window.max);
-}
-
-static void ask_bucket(struct decision *d, uint32_t i, double cost, int64_t wipe_ns)
-{
-	const struct ration__bucket_conf *conf = &d->rules->limits[i].bucket;
-	struct ration__record *record = d->limits[i];
-	struct ration__verdict verdict;
-	int64_t other;
-
-	if (d->keyset->cells[i].link) /* its own booking holds the tokens */
-		return;
-	ration__record_wake(record, &d->rules->limits[i], wipe_ns);
-	verdict = ration__bucket_ask(conf, record->bucket, d->now_ns, cost);
-	if (verdict.answer == RATION__IMPOSSIBLE) {
-		refuse(d, RATION_DENIED_IMPOSSIBLE, (int)i, RATION__NEVER);
-		return;
-	}
-	other = ration__booking_of_other(d->keyset, &d->keyset->cells[i]);
-	if (verdict.answer == RATION__YES && !record->denied_ns && other <= d->now_ns)
-		return;
-	wait_for(d, RATION_DENIED_RATE, (int)i,
-		ration__max64(ration__max64(verdict.at_ns, record->denied_ns), other));
-	if (record->denied_ns || other > d->now_ns)
-		d->tokens_only = false; /* this process stands in line there already */
-}
-
-static void ask_window(struct decision *d, uint32_t i, double cost, int64_t wipe_ns)
-{
-	const struct ration__limit *limit = &d->rules->limits[i];
-	struct ration__record *record = d->limits[i];
-	int64_t amount = ration__window_amount(cost);
-	struct ration__verdict verdict;
-
-	ration__record_wake(record, limit, wipe_ns);
-	verdict = ration__window_ask(&limit->window, record->window, d->now_ns, amount);
-	if (verdict.answer == RATION__IMPOSSIBLE)
-		refuse(d, RATION_DENIED_IMPOSSIBLE, (int)i, RATION__NEVER);
-	else if (verdict.answer != RATION__YES || record->denied_ns) {
-		record->denied_ns = ration__max64(verdict.at_ns, record->denied_ns);
-		wait_for(d, RATION_DENIED_RATE, (int)i, record->denied_ns);
-		d->tokens_only = false; /* a window cannot be booked */
-	}
-}
-
-static void ask_quota(struct decision *d, struct ration__txn *txn, uint32_t i, double cost)
-{
-	const struct ration__limit *limit = &d->rules->limits[i];
-	struct ration__record *record = d->limits[i];
-	int64_t amount = ration__window_amount(cost), at_ns;
-	struct ration__verdict verdict;
-
-	verdict = ration__window_ask(&limit->window, &record->quota->window, d->wall_ns, amount);
-	at_ns = d->now_ns + (verdict.at_ns - d->wall_ns);
-	if (verdict.answer == RATION__IMPOSSIBLE)
-		refuse(d, RATION_DENIED_IMPOSSIBLE, (int)i, RATION__NEVER);
-	else if (verdict.answer != RATION__YES && !d->rules->wait_quota)
-		refuse(d, RATION_DENIED_QUOTA, (int)i, at_ns);
-	else if (verdict.answer != RATION__YES)
-		wait_for(d, RATION_DENIED_QUOTA, (int)i, at_ns);
-	else if (!ration__quota_covered(d->keyset->guard->engine, txn, record, limit, amount))
-		wait_for(d, RATION_DENIED_QUOTA, (int)i, d->now_ns + RATION__FALLBACK_NS);
-}
-
-static void ask_breaker(struct decision *d)
-{
-	struct ration__verdict verdict =
-		ration__breaker_ask(&d->rules->breaker, d->breaker->breaker, d->now_ns);
-	int64_t at_ns = verdict.at_ns;
-
-	if (verdict.answer == RATION__YES)
-		return;
-	if (at_ns >= RATION__NEVER) /* half-open, probes out: nobody knows when they end */
-		at_ns = d->now_ns + RATION__FALLBACK_NS;
-	if (d->rules->wait_breaker)
-		wait_for(d, RATION_DENIED_BREAKER, RATION__RULE_BREAKER, at_ns);
-	else
-		refuse(d, RATION_DENIED_BREAKER, RATION__RULE_BREAKER, at_ns);
-}
-
-static int ask_concurrency(struct decision *d, struct ration__txn *txn)
-{
-	struct ration__engine *engine = d->keyset->guard->engine;
-	struct ration__record *record = d->concurrency;
-	const struct ration__concurrency_conf *conf = &d->rules->concurrency;
-	struct ration__verdict verdict;
-
-	if (record->denied_ns) {
-		wait_for(d, RATION_DENIED_CONCURRENCY, RATION__RULE_CONCURRENCY, record->denied_ns);
-		return 0;
-	}
-	verdict = ration__concurrency_ask(conf, record->concurrency, d->now_ns, txn->slot);
-	if (verdict.answer != RATION__YES) {
-		int rc = ration__lazy_collect(engine, txn, record);
-
-		if (rc < 0)
-			return rc;
-		ration__permit_reclaim(engine, txn, record, conf);
-		verdict = ration__concurrency_ask(conf, record->concurrency, d->now_ns, txn->slot);
-	}
-	if (verdict.answer != RATION__YES)
-		wait_for(d, RATION_DENIED_CONCURRENCY, RATION__RULE_CONCURRENCY,
-			ration__min64(verdict.at_ns, d->now_ns + RATION__FALLBACK_NS));
-	return 0;
-}
-
-static int ask_all(struct decision *d, struct ration__txn *txn)
-{
-	d->tokens_only = true;
-	d->wait_ns = d->now_ns;
-	for (uint32_t i = 0; i < d->keyset->limit_count; i++) {
-		const struct ration__limit *limit = &d->rules->limits[i];
-		double cost = ration__cost_of(limit, d->ask->costs, d->ask->cost_count);
-
-		if (limit->kind == RATION__LIMIT_BUCKET)
-			ask_bucket(d, i, cost, txn->wipe_ns);
-		else if (limit->kind == RATION__LIMIT_WINDOW)
-			ask_window(d, i, cost, txn->wipe_ns);
-	}
-	for (uint32_t i = 0; i < d->keyset->limit_count; i++) {
-		const struct ration__limit *limit = &d->rules->limits[i];
-
-		if (limit->kind != RATION__LIMIT_QUOTA)
-			continue;
-		if (!d->wall_ns)
-			d->wall_ns = ration__txn_wall(txn);
-		ask_quota(d, txn, i, ration__cost_of(limit, d->ask->costs, d->ask->cost_count));
-	}
-	if (d->breaker)
-		ask_breaker(d);
-	return d->concurrency ? ask_concurrency(d, txn) : 0;
-}
-
-/* Tells the concurrency record whether this member still wants a permit. */
-static void note_waiting(struct decision *d, struct ration__txn *txn, bool waiting)
-{
-	if (!d->concurrency || (!waiting && !d->keyset->waits))
-		return;
-	if (waiting && d->keyset->waits && d->concurrency->denied_ns)
+	if (waiting && d->keyset->waits && record->denied_ns)
 		return; /* said already, in this transaction */
-	ration__permit_wait(d->keyset, txn, d->concurrency, waiting);
+	ration__permit_wait(d->keyset, txn, record, conf, waiting);
 	if (waiting)
-		d->concurrency->denied_ns = d->wait_ns;
+		record->denied_ns = d->wait_ns;
 }
 
-static void book(struct decision *d)
+static void note_waitings(decision *d, struct ration__txn *txn, bool waiting)
 {
-	for (uint32_t i = 0; i < d->keyset->limit_count; i++) {
-		const struct ration__limit *limit = &d->rules->limits[i];
-		double cost = ration__cost_of(limit, d->ask->costs, d->ask->cost_count);
-		int64_t start_ns;
+	bool place = d->ask->rule == RATION__RULE_PLACE;
 
-		if (limit->kind != RATION__LIMIT_BUCKET)
+	note_waiting(d, txn, d->concurrency, &d->rules->concurrency, waiting && !place);
+	note_waiting(d, txn, d->place, &d->rules->place, waiting && place);
+}
+
+static int64_t take_tokens(decision *d, uint32_t i, bool *bound)
+{
+	const struct ration__limit *limit = &d->rules->limits[i];
+
+	d->limits[i]->dirty = true;
+	*bound = false;
+	if (limit->kind == RATION__LIMIT_ADAPTIVE)
+		return ration__adaptive_take(&limit->adaptive, d->limits[i]->adaptive, d->now_ns,
+			cost_of(d, i), bound);
+	return ration__bucket_take(
+		&d->keyset->cells[i].conf.bucket, d->limits[i]->bucket, d->now_ns, cost_of(d, i));
+}
+
+static void book(decision *d)
+{
+	struct ration__keyset *keyset = d->keyset;
+
+	for (uint32_t i = 0; i < keyset->limit_count; i++) {
+		int64_t start_ns;
+		bool bound;
+
+		if (!d->limits[i] || !has_tokens(d->rules->limits[i].kind) || keyset->cells[i].link)
 			continue;
-		start_ns =
-			ration__bucket_take(&limit->bucket, d->limits[i]->bucket, d->now_ns, cost);
-		d->limits[i]->dirty = true;
-		ration__booking_hold(d->keyset, i, cost, start_ns);
+		start_ns = take_tokens(d, i, &bound);
+		ration__booking_hold(keyset, i, cost_of(d, i), start_ns);
 	}
 	/* A limit that had room waits with the others: what it holds starts when the last one does.
 	 */
-	for (uint32_t i = 0; i < d->keyset->limit_count; i++) {
-		if (!d->keyset->cells[i].link)
+	for (uint32_t i = 0; i < keyset->limit_count; i++) {
+		if (!keyset->cells[i].link)
 			continue;
-		d->keyset->cells[i].start_ns = d->keyset->start_ns;
-		d->limits[i]->denied_ns = d->keyset->start_ns;
+		keyset->cells[i].start_ns = keyset->start_ns;
+		d->limits[i]->denied_ns = keyset->start_ns;
 	}
 	d->ask->decision = RATION__BOOKED;
-	d->ask->at_ns = d->keyset->start_ns;
+	d->ask->at_ns = keyset->start_ns;
 }
 
-static int admit(struct decision *d, struct ration__txn *txn)
+/* ---- admitting ---- */
+
+static void take_count(decision *d, struct ration__txn *txn, uint32_t i)
 {
-	struct ration__grant *grant = d->ask->grant;
-	int64_t start_ns = d->keyset->booked ? d->keyset->start_ns : d->now_ns;
-	int rc = 0;
+	const struct ration__limit *limit = &d->rules->limits[i];
+	const struct ration__cell *cell = &d->keyset->cells[i];
+	struct ration__engine *engine = d->keyset->guard->engine;
+	bool quota = limit->kind == RATION__LIMIT_QUOTA;
+	struct ration__counter counter = ration__counter_of(d->limits[i], limit,
+		&cell->conf.window, cell->zone, quota ? d->wall_ns : d->now_ns);
+	int64_t amount = ration__window_amount(cost_of(d, i)), left;
+
+	d->limits[i]->dirty = true;
+	ration__counter_take(&counter, amount);
+	if (!quota)
+		return;
+	ration__quota_touch(txn, d->limits[i], limit);
+	if (!limit->warn[0])
+		return;
+	left = ration__counter_remaining(&counter);
+	for (int n = 0; n < RATION__WARN_MAX && limit->warn[n]; n++)
+		if (left < limit->warn[n] && left + amount >= limit->warn[n]) {
+			ration__news_add(engine, RATION_EVENT_QUOTA_LOW, d->keyset, cell,
+				limit->name, (double)left / RATION__MICRO);
+			break;
+		}
+}
+
+/* Would a success of this call raise the rate? */
+static bool would_grow(const struct ration__limit *limit, const struct ration__adaptive *state,
+	bool bound, int64_t now_ns)
+{
+	const struct ration__adaptive_conf *conf = &limit->adaptive;
+
+	return (bound || conf->growth == RATION__GROWTH_SEED) &&
+	       ration__adaptive_rate(conf, state, now_ns) < conf->max;
+}
+
+/* Returns whether a success would change nothing. */
+static bool take_limits(decision *d, struct ration__txn *txn, struct ration__grant *grant)
+{
+	bool quiet = true;
 
 	for (uint32_t i = 0; i < d->keyset->limit_count; i++) {
 		const struct ration__limit *limit = &d->rules->limits[i];
-		double cost = ration__cost_of(limit, d->ask->costs, d->ask->cost_count);
-		int64_t amount;
+		bool bound = true; /* a booking waited */
 
-		if (limit->kind == RATION__LIMIT_BUCKET && d->keyset->cells[i].link)
-			continue; /* taken when it was booked */
-		d->limits[i]->dirty = true;
-		if (limit->kind == RATION__LIMIT_BUCKET) {
-			ration__bucket_take(&limit->bucket, d->limits[i]->bucket, d->now_ns, cost);
+		if (!d->limits[i])
+			continue;
+		if (!has_tokens(limit->kind)) {
+			take_count(d, txn, i);
 			continue;
 		}
-		amount = ration__window_amount(cost);
-		if (limit->kind == RATION__LIMIT_WINDOW) {
-			ration__window_take(
-				&limit->window, d->limits[i]->window, d->now_ns, amount);
+		if (!d->keyset->cells[i].link) /* else taken when it was booked */
+			take_tokens(d, i, &bound);
+		if (limit->kind != RATION__LIMIT_ADAPTIVE)
 			continue;
-		}
-		ration__window_take(
-			&limit->window, &d->limits[i]->quota->window, d->wall_ns, amount);
-		ration__quota_touch(txn, d->limits[i]->quota);
+		grant->bound |= (uint16_t)(bound << i);
+		quiet &= !would_grow(limit, d->limits[i]->adaptive, bound, d->now_ns);
 	}
-	ration__booking_drop(d->keyset);
+	return quiet;
+}
+
+static bool take_breaker(decision *d, struct ration__grant *grant)
+{
+	struct ration__breaker *state = d->breaker ? d->breaker->breaker : NULL;
+	uint32_t before;
+
+	if (!state)
+		return true;
+	before = state->generation;
+	grant->pass = ration__breaker_take(d->breaker_conf, state, d->now_ns);
+	if (grant->pass.probe || state->generation != before) {
+		d->breaker->dirty = true;
+		ration__hint_raise(d->keyset->guard->engine);
+	}
+	return ration__breaker_quiet(d->breaker_conf, state);
+}
+
+static bool take_permit(decision *d, struct ration__txn *txn, struct ration__record *record,
+	const struct ration__concurrency_conf *conf)
+{
+	ration__concurrency_take(conf, record->concurrency, d->now_ns, txn->slot);
+	record->dirty = true;
+	ration__keyset_waits(d->keyset, false);
+	if (d->keyset->guard->engine->waiting) /* others of this process go on waiting */
+		ration__permit_wait(d->keyset, txn, record, conf, false);
+	return record->concurrency->waiting == 0 &&
+	       conf->algorithm == RATION__CONCURRENCY_FIXED;
+}
+
+static int admit(decision *d, struct ration__txn *txn)
+{
+	struct ration__engine *engine = d->keyset->guard->engine;
+	struct ration__grant *grant = d->ask->grant;
+	bool quiet;
+
 	memset(grant, 0, sizeof(*grant));
-	if (d->breaker) {
-		struct ration__breaker before = *d->breaker->breaker;
-
-		grant->pass =
-			ration__breaker_take(&d->rules->breaker, d->breaker->breaker, d->now_ns);
-		if (memcmp(&before, d->breaker->breaker, sizeof(before)) != 0) {
-			d->breaker->dirty = true;
-			ration__hint_raise(d->keyset->guard->engine);
-		}
-	}
+	grant->start_ns = d->keyset->booked ? d->keyset->start_ns : d->now_ns;
+	quiet = take_limits(d, txn, grant);
+	ration__booking_drop(d->keyset);
+	quiet &= take_breaker(d, grant);
 	if (d->concurrency) {
-		ration__concurrency_take(
-			&d->rules->concurrency, d->concurrency->concurrency, d->now_ns, txn->slot);
-		d->concurrency->dirty = true;
-		ration__keyset_waits(d->keyset, false);
-		if (d->keyset->guard->engine->waiting) /* others of this process go on waiting */
-			ration__permit_wait(d->keyset, txn, d->concurrency, false);
+		quiet &= take_permit(d, txn, d->concurrency, &d->rules->concurrency);
+		grant->in_flight = d->concurrency->concurrency->in_flight;
 		grant->permit = 1;
 	}
-	grant->quiet = (!d->breaker || (d->breaker->breaker->state == RATION__CLOSED &&
-					       d->breaker->breaker->failures == 0)) &&
-		       (!d->concurrency || d->concurrency->concurrency->waiting == 0);
-	grant->hint = ration__hint_read(d->keyset->guard->engine);
+	if (d->place) {
+		quiet &= take_permit(d, txn, d->place, &d->rules->place);
+		grant->place = 1;
+	}
+	/* a place per key is not taken back by others who find the limit full (lazy.c) */
+	grant->quiet = quiet && !grant->place;
+	grant->hint = ration__hint_read(engine);
 	grant->at_ns = d->now_ns;
-	grant->start_ns = start_ns;
+	grant->wall_ns = d->wall_ns;
 	grant->counted = 1;
-	grant->seq = ++d->keyset->guard->engine->next_seq;
-	if (grant->permit || grant->pass.probe)
-		rc = ration__permit_write(d->keyset->guard->engine, txn, d->keyset, grant);
+	grant->skip = d->skip;
+	grant->seq = ++engine->next_seq;
 	d->ask->decision = RATION__ADMITTED;
 	d->ask->denial = 0;
 	d->ask->rule = RATION__RULE_NONE;
 	d->ask->at_ns = d->now_ns;
-	return rc;
+	return grant->permit || grant->place || grant->pass.probe
+		       ? ration__permit_write(engine, txn, d->keyset, grant)
+		       : 0;
 }
 
-/* A booking was made for the lane's head; another job that took its place may cost something else.
- */
-static bool fits_booking(const struct decision *d)
+/* It goes although the rules say no: nothing is taken, the ask says what would have been. */
+static void observe(decision *d)
+{
+	struct ration__grant *grant = d->ask->grant;
+
+	if (!d->refused)
+		d->ask->at_ns = d->wait_ns;
+	d->ask->decision = RATION__ADMITTED;
+	if (d->ask->peek)
+		return;
+	memset(grant, 0, sizeof(*grant));
+	if (d->breaker)
+		grant->pass.generation = d->breaker->breaker->generation;
+	grant->mode = RATION__OBSERVED;
+	grant->start_ns = grant->at_ns = d->now_ns;
+	grant->skip = d->skip;
+	grant->seq = ++d->keyset->guard->engine->next_seq;
+}
+
+/* ---- the flow ---- */
+
+/* A booking was made for the lane's head; another job that took its place may cost something else,
+ * or pass other limits. */
+static bool fits_booking(const decision *d)
 {
 	for (uint32_t i = 0; i < d->keyset->limit_count; i++) {
 		const struct ration__cell *cell = &d->keyset->cells[i];
 
-		if (cell->link && cell->booked != ration__cost_of(&d->rules->limits[i],
-							  d->ask->costs, d->ask->cost_count))
+		if (cell->link && (ration__skips(d->skip, i) || cell->booked != cost_of(d, i)))
 			return false;
 	}
 	return true;
@@ -369,12 +251,41 @@ static int booked_rule(const struct ration__keyset *keyset)
 	return RATION__RULE_NONE;
 }
 
+static int conclude(decision *d, struct ration__txn *txn)
+{
+	struct ration__ask *ask = d->ask;
+
+	if (!d->refused && !d->waits) {
+		ask->decision = RATION__ADMITTED;
+		return ask->peek ? 0 : admit(d, txn);
+	}
+	if (d->rules->own.observe) {
+		observe(d);
+		return 0;
+	}
+	if (d->refused) {
+		ask->decision = RATION__REFUSED;
+		if (ask->peek)
+			return 0;
+		note_waitings(d, txn, false);
+		return ration__booking_refund(d->keyset, txn);
+	}
+	ask->decision = RATION__DENIED;
+	ask->at_ns = d->wait_ns;
+	if (ask->may_book && d->tokens_only)
+		book(d);
+	if (ask->may_book) /* a try does not stand in line */
+		note_waitings(d, txn, ask->denial == RATION_DENIED_CONCURRENCY);
+	return 0;
+}
+
 int ration__decide(struct ration__engine *engine, struct ration__txn *txn, struct ration__ask *ask)
 {
-	struct decision d = {.ask = ask,
+	decision d = {.ask = ask,
 		.keyset = ask->keyset,
 		.now_ns = txn->now_ns,
-		.rules = &ask->keyset->guard->rules};
+		.rules = &ask->keyset->guard->rules,
+		.skip = ask->skip | ask->keyset->skip};
 	int rc;
 
 	ask->denial = 0;
@@ -391,7 +302,7 @@ int ration__decide(struct ration__engine *engine, struct ration__txn *txn, struc
 		ask->at_ns = d.keyset->start_ns;
 		return 0;
 	}
-	rc = load_records(&d);
+	rc = ration__decision_load(&d, txn);
 	if (rc)
 		return rc < 0 ? rc : 0;
 	if (d.keyset->booked &&
@@ -400,27 +311,8 @@ int ration__decide(struct ration__engine *engine, struct ration__txn *txn, struc
 		if (rc < 0)
 			return rc;
 	}
-	rc = ask_all(&d, txn);
-	if (rc < 0)
-		return rc;
-	if (!d.refused && !d.waits && ask->peek) {
-		ask->decision = RATION__ADMITTED;
-		return 0;
-	}
-	if (!d.refused && !d.waits)
-		return admit(&d, txn);
-	if (d.refused) {
-		ask->decision = RATION__REFUSED;
-		if (ask->peek)
-			return 0;
-		note_waiting(&d, txn, false);
-		return ration__booking_refund(d.keyset, txn);
-	}
-	ask->decision = RATION__DENIED;
-	ask->at_ns = d.wait_ns;
-	if (ask->may_book && d.tokens_only)
-		book(&d);
-	if (ask->may_book) /* a try does not stand in line */
-		note_waiting(&d, txn, ask->denial == RATION_DENIED_CONCURRENCY);
-	return 0;
+	rc = ration__decision_ask(&d, txn);
+	if (rc)
+		return rc < 0 ? rc : 0;
+	return conclude(&d, txn);
 }

@@ -9,6 +9,7 @@
  */
 #include "guard/engine.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -22,31 +23,21 @@ struct definition {
 	struct ration__rules rules;
 };
 
-/* What the fleet shares; wait_*, on_failure and required_keys are each process's own. */
+static_assert(sizeof(struct definition) <= RATION__VALUE_MAX, "definitions fit into the store");
+
+/* What the fleet shares: all but each process's own choice. */
 static bool same_rules(const struct ration__rules *a, const struct ration__rules *b)
 {
-	return a->version == b->version && a->limit_count == b->limit_count &&
-	       a->revision == b->revision &&
-	       memcmp(a->limits, b->limits, sizeof(a->limits[0]) * a->limit_count) == 0 &&
-	       memcmp(&a->breaker, &b->breaker, sizeof(a->breaker)) == 0 &&
-	       memcmp(&a->concurrency, &b->concurrency, sizeof(a->concurrency)) == 0;
+	return memcmp(a, b, RATION__RULES_SHARED) == 0;
 }
 
-static void keep_own(struct ration__rules *rules, const struct ration__rules *own)
-{
-	rules->wait_breaker = own->wait_breaker;
-	rules->wait_quota = own->wait_quota;
-	rules->on_failure = own->on_failure;
-	memcpy(rules->required_keys, own->required_keys, sizeof(rules->required_keys));
-}
-
-static int read_definition(
-	const struct ration__guard *guard, struct ration__txn *txn, const struct definition **out)
+static int read_at(
+	struct ration__txn *txn, const uint8_t *key, size_t key_length, const struct definition **out)
 {
 	const void *value;
 	size_t length;
-	int rc = ration__txn_get(txn, guard->definition_key, guard->definition_length,
-		RATION__LAYOUT(RATION__RECORD_DEFINITION), &value, &length);
+	int rc = ration__txn_get(txn, key, key_length, RATION__LAYOUT(RATION__RECORD_DEFINITION),
+		&value, &length);
 
 	if (rc < 0)
 		return rc;
@@ -54,15 +45,41 @@ static int read_definition(
 		return RATION_EEMPTY;
 	*out = value;
 	return (*out)->rules.version == RATION__RULES_VERSION &&
-			       (*out)->rules.limit_count <= RATION__LIMITS_MAX
+			       (*out)->rules.limit_count <= RATION__LIMITS_MAX &&
+			       (*out)->rules.override_count <= RATION__OVERRIDES_MAX
 		       ? 0
 		       : RATION_EEMPTY;
+}
+
+static int read_definition(
+	const struct ration__guard *guard, struct ration__txn *txn, const struct definition **out)
+{
+	return read_at(txn, guard->definition_key, guard->definition_length, out);
+}
+
+int ration__definition_read(struct ration__engine *engine, struct ration__txn *txn,
+	const char *service, struct ration__rules *out)
+{
+	uint8_t key[RATION__KEY_ROOM];
+	size_t length =
+		ration__key_build(key, RATION__RECORD_DEFINITION, service, NULL, NULL, NULL, 0);
+	const struct definition *definition;
+	int rc = read_at(txn, key, length, &definition);
+
+	if (rc == 0)
+		*out = definition->rules;
+	return rc;
 }
 
 static void limit_words(char *out, size_t size, const struct ration__limit *limit)
 {
 	char number[32], duration[32];
 
+	if (limit->kind == RATION__LIMIT_ADAPTIVE) {
+		snprintf(out, size, "%s: adaptive %.3g/s (%.3g to %.3g)", limit->name,
+			limit->adaptive.initial, limit->adaptive.min, limit->adaptive.max);
+		return;
+	}
 	if (limit->kind == RATION__LIMIT_BUCKET) {
 		struct ration__rate rate = {limit->bucket.rate, RATION__NS_PER_S};
 
@@ -97,16 +114,18 @@ static void describe_change(
 		snprintf(out, size, "%s -> %s", before, after);
 		return;
 	}
-	if (old->concurrency.max != new->concurrency.max)
+	if (memcmp(&old->concurrency, &new->concurrency, sizeof(old->concurrency)) != 0)
 		snprintf(out, size, "concurrency: %u -> %u", old->concurrency.max,
 			new->concurrency.max);
 	else if (memcmp(&old->breaker, &new->breaker, sizeof(old->breaker)) != 0)
 		snprintf(out, size, "breaker: %u failures, %.3g s -> %u failures, %.3g s",
 			old->breaker.trip_after, (double)old->breaker.open_ns / 1e9,
 			new->breaker.trip_after, (double)new->breaker.open_ns / 1e9);
-	else
+	else if (old->revision != new->revision)
 		snprintf(out, size, "revision %llu -> %llu", (unsigned long long)old->revision,
 			(unsigned long long)new->revision);
+	else
+		snprintf(out, size, "overrides, budget or places per key differ");
 }
 
 static void take_over(struct ration__guard *guard, const struct definition *definition)
@@ -114,7 +133,7 @@ static void take_over(struct ration__guard *guard, const struct definition *defi
 	if (!same_rules(&guard->rules, &definition->rules)) {
 		pthread_mutex_lock(&guard->rules_mutex);
 		guard->rules = definition->rules;
-		keep_own(&guard->rules, &guard->own);
+		guard->rules.own = guard->own.own;
 		pthread_mutex_unlock(&guard->rules_mutex);
 		atomic_fetch_add(&guard->serial, 1);
 		guard->changed = true;
@@ -233,9 +252,13 @@ void ration__definition_report(struct ration__engine *engine)
 {
 	char service[RATION__NAME_MAX], who[64];
 
-	while (next_change(engine, service, who))
+	while (next_change(engine, service, who)) {
 		ration__engine_log(engine, RATION_LOG_WARNING,
 			"service %s: definition replaced by %s", service, who);
+		if (engine->event)
+			engine->event(
+				engine->event_arg, RATION_EVENT_DEFINITION, service, "", who, 0);
+	}
 }
 
 size_t ration__definition_size(void)

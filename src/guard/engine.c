@@ -206,7 +206,10 @@ static void free_engine(struct ration__engine *engine)
 	free(engine->locals);
 	free(engine->burial);
 	free(engine->definition);
+	ration__operator_free(engine);
+	ration__zones_free(engine);
 	pthread_cond_destroy(&engine->ledger_done);
+	pthread_mutex_destroy(&engine->meta_mutex);
 	pthread_mutex_destroy(&engine->list_mutex);
 	pthread_mutex_destroy(&engine->mutex);
 	free(engine);
@@ -220,12 +223,15 @@ static struct ration__engine *new_engine(const struct ration__engine_options *op
 		return NULL;
 	pthread_mutex_init(&engine->mutex, NULL);
 	pthread_mutex_init(&engine->list_mutex, NULL);
+	pthread_mutex_init(&engine->meta_mutex, NULL);
 	pthread_cond_init(&engine->ledger_done, NULL);
 	engine->refs = 1;
 	engine->clock = options->store.clock;
 	engine->log = options->log;
 	engine->log_arg = options->log_arg;
 	engine->log_level = options->log_level;
+	engine->event = options->event;
+	engine->event_arg = options->event_arg;
 	engine->ledger = calloc(RATION__LEDGER_QUEUE, sizeof(*engine->ledger));
 	engine->locals = calloc(RATION__LOCALS, sizeof(*engine->locals));
 	engine->burial = malloc(ration__burial_size());
@@ -263,6 +269,7 @@ static int open_store(struct ration__engine *engine, const struct ration__engine
 	engine->ino = st.st_ino;
 	/* sequences of two lives of one slot never meet: the generation differs */
 	engine->next_seq = 0;
+	engine->random = (uint64_t)ration__engine_now(engine) ^ (uint64_t)getpid() << 32;
 	return 0;
 }
 

@@ -1,7 +1,8 @@
 /*
  * The engine's inside: private to src/guard.
  *
- * Locks, in order: registry (engine.c) > engine.list_mutex > engine.mutex > the store's hot gate.
+ * Locks, in order: registry (engine.c) > engine.list_mutex > engine.mutex > the store's hot gate;
+ * innermost guard.rules_mutex > engine.meta_mutex, under which nothing waits.
  * engine.mutex guards everything that decides: guards' rules, keysets' bookings, grants, the
  * working set; it is held from before the gate is taken until after the commit, so that one
  * process asks for the gate once at a time. list_mutex guards the subscribers and the thread.
@@ -14,6 +15,7 @@
 #include <sys/types.h>
 #include "guard/guard.h"
 #include "base/util.h"
+#include "guard/settings.h"
 #include "guard/workset.h"
 
 #define RATION__BOOKED_HEADS 256
@@ -21,6 +23,9 @@
 /* Words shared by all members. */
 #define RATION__WORD_RULES 0 /* raised when a definition is replaced */
 #define RATION__WORD_HINT 1  /* raised at each denial for concurrency and change of a breaker */
+#define RATION__WORD_SETTINGS 2 /* raised when an operator's setting changes */
+#define RATION__WORD_COOLDOWN 3 /* STEADY time at which the last cooldown of the store ends */
+#define RATION__WORD_BUDGETS 4	/* bit (service's hash % 64): that budget may be below full */
 #define RATION__LAZY_MAX 64  /* words looked at in one pass */
 /* A waiter that nobody wakes asks again after this: the wake-up is a hint that may be lost. */
 #define RATION__FALLBACK_NS INT64_C(50000000)
@@ -32,7 +37,14 @@ struct ration__cell {
 	int64_t start_ns;		   /* of that booking */
 	double booked;			   /* tokens */
 	uint32_t offset;		   /* of the key in the keyset's bytes */
-	uint16_t length;
+	uint32_t room;			   /* bytes that the record may grow to */
+	uint16_t length;		   /* of the key */
+	bool own_conf;			   /* conf is not the rules' */
+	union {				   /* what holds for these keys, overrides included */
+		struct ration__bucket_conf bucket;
+		struct ration__window_conf window;
+	} conf;
+	const struct ration__zone *zone; /* of a calendar quota; engine's */
 };
 
 /* Immutable but for the booking and what is counted. */
@@ -44,9 +56,13 @@ struct ration__keyset {
 	bool waits;	 /* asked for a permit and was told to wait */
 	int64_t start_ns;
 	uint32_t limit_count;
-	const struct ration__cell *breaker, *concurrency; /* NULL: the service has none */
+	uint32_t skip;	     /* bits of the limits that do not apply to these keys */
+	bool looks;	     /* some limit looks at methods or paths */
+	uint32_t breaker_mode; /* enum ration__breaker_mode, the operator's or the rules' */
+	const struct ration__cell *breaker, *concurrency, *place, *budget; /* NULL: there is none */
+	const struct ration__cell *cooldown;				   /* always */
 	uint8_t *bytes;
-	struct ration__cell cells[]; /* limits in the rules' order, then breaker, concurrency */
+	struct ration__cell cells[]; /* limits in the rules' order, then the others */
 };
 
 struct ration__guard {
@@ -60,6 +76,7 @@ struct ration__guard {
 	uint8_t definition_key[RATION__KEY_MAX];
 	size_t definition_length;
 	uint32_t waiting;	     /* keysets that wait for a permit */
+	atomic_uint sleeping;	     /* threads that wait in acquire, when own.queue_max bounds them */
 	uint64_t definition_version; /* of the definition in the store that rules follow; 0: it is
 					not there yet, the store was silent */
 	bool changed; /* rules were replaced by somebody: say so after the transaction */
@@ -72,6 +89,8 @@ struct ration__ledger_request {
 	uint16_t key_length;
 	uint8_t key[RATION__KEY_MAX];
 	struct ration__window_conf conf;
+	uint32_t calendar; /* enum ration__calendar */
+	const struct ration__zone *zone;
 	int64_t amount; /* to reserve ahead; 0: only read */
 	int64_t wall_ns;
 	bool absent;		       /* hot/ has no record */
@@ -84,10 +103,32 @@ struct ration__local {
 	uint64_t hash;
 	struct ration__bucket_conf conf; /* the whole limit's */
 	struct ration__bucket bucket;	 /* of the share */
+	bool adaptive;			 /* then with these */
+	struct ration__adaptive_conf learned;
 	double charge;			 /* admitted, not yet charged to the store */
 	uint16_t key_length;		 /* 0: free */
 	uint8_t key[RATION__KEY_MAX];
 };
+
+/* Something to be told after the transaction. */
+#define RATION__NEWS_MAX 16
+struct ration__news {
+	uint32_t event; /* enum ration_event */
+	char service[RATION__NAME_MAX], rule[RATION__NAME_MAX];
+	char keys[256];
+	double value;
+};
+
+/* An entry whose permit was given back in this transaction: who is admitted in it takes it over. */
+#define RATION__SPARES_MAX 64
+struct ration__spare {
+	uint64_t hash, seq; /* of the concurrency record; of the entry */
+	const struct ration__guard *guard;
+	bool expires;
+};
+
+struct ration__settings; /* settings.c */
+struct ration__engine_zone; /* keyset.c */
 
 struct ration__engine {
 	struct ration__engine *next; /* registry */
@@ -99,11 +140,21 @@ struct ration__engine {
 	ration_log_fn log;
 	void *log_arg;
 	enum ration_log_level log_level;
+	ration_event_fn event;
+	void *event_arg;
+
+	pthread_mutex_t meta_mutex;	   /* of settings and zones; innermost */
+	struct ration__settings *settings; /* the operator's; NULL: not read yet */
+	struct ration__engine_zone *zones; /* loaded ones; kept */
 
 	pthread_mutex_t mutex;
+	struct ration__news news[RATION__NEWS_MAX];
+	uint32_t news_count;
+	uint64_t random; /* of the jitter; no secret */
 	struct ration__guard *guards;
 	struct ration__grant *grants;
 	struct ration__grant lazy; /* ended, to be settled with the next decision (lazy.c) */
+	bool lazy_settled;	   /* in the transaction that goes on */
 	struct ration__orphan
 		*orphans; /* holders went away while the store was silent (orphan.c) */
 	uint64_t next_seq;
@@ -114,6 +165,8 @@ struct ration__engine {
 	struct ration__cell *booked[RATION__BOOKED_HEADS];
 	struct ration__workset set;
 	struct ration__workset spare; /* for records that are changed one by one */
+	struct ration__spare spares[RATION__SPARES_MAX];
+	uint32_t spare_count;
 	void *burial;		      /* permit.c's scratch */
 	void *definition;	      /* definition.c's */
 
@@ -156,31 +209,93 @@ void ration__engine_notify(struct ration__engine *engine); /* lets the thread ca
 void ration__engine_kick(struct ration__engine *engine);   /* there is work in the ledger's queue */
 
 /* permit.c: under mutex, inside a transaction */
+extern const struct ration__breaker_conf ration__any_breaker;
 /* Whether this keyset waits for a permit. The record knows members, not keysets: it is told what is
  * true of the process. */
 void ration__permit_wait(struct ration__keyset *keyset, struct ration__txn *txn,
-	struct ration__record *record, bool waits);
+	struct ration__record *record, const struct ration__concurrency_conf *conf, bool waits);
 int ration__permit_write(struct ration__engine *engine, struct ration__txn *txn,
 	const struct ration__keyset *keyset, struct ration__grant *grant);
+/* One of this member's places is given back; its entry waits for a taker until the transaction ends.
+ * 1: it was there; 0: it had been given back already; or a store error */
+int ration__permit_give_back(
+	struct ration__engine *engine, struct ration__txn *txn, const struct ration__grant *grant);
+/* Entries that nobody took over go. 0 or a store error */
+int ration__permit_drop_spares(struct ration__engine *engine, struct ration__txn *txn);
+/* 1: it was there and is gone now; 0: it had been given back already; or a store error */
+int ration__permit_delete(struct ration__txn *txn, uint64_t seq, enum ration__permit_what what);
 int ration__permit_bury(void *engine, struct ration__txn *txn, uint16_t slot, uint32_t generation);
 int ration__permit_assert(
 	struct ration__engine *engine, struct ration__txn *txn, struct ration__grant *grant);
 int ration__permit_reassert(void *engine, struct ration__txn *txn);
+size_t ration__burial_size(void);
+int ration__permit_reclaim(struct ration__engine *engine, struct ration__txn *txn,
+	struct ration__record *record, const struct ration__concurrency_conf *conf);
+
+/* settle.c: under mutex, inside a transaction. 0; RATION_EAGAIN: the working set is full; or a store
+ * error */
 int ration__settle_one(
 	struct ration__engine *engine, struct ration__txn *txn, struct ration__settle *settle);
-size_t ration__burial_size(void);
-void ration__permit_reclaim(struct ration__engine *engine, struct ration__txn *txn,
-	struct ration__record *record, const struct ration__concurrency_conf *conf);
+/* What a result means for adaptive limits, cooldown and budget: all but places, breaker, costs.
+ * grant: of the call; its keyset, skip, bound and at_ns are looked at. */
+int ration__settle_news(struct ration__engine *engine, struct ration__txn *txn,
+	const struct ration__grant *grant, struct ration__settle *settle);
+int ration__settle_breaker(
+	struct ration__engine *engine, struct ration__txn *txn, struct ration__settle *settle);
+/* The keyset's record, in the working set. 0, RATION_EAGAIN, or a store error */
+int ration__cell_record(struct ration__engine *engine, const struct ration__keyset *keyset,
+	const struct ration__cell *cell, struct ration__record **record);
+/* What holds for the keyset's breaker now (perhaps made in scratch), and its record brought to that
+ * size. */
+const struct ration__breaker_conf *ration__breaker_ready(const struct ration__keyset *keyset,
+	struct ration__record *record, struct ration__breaker_conf *scratch);
+/* A bit of the shared word for a service's budget. */
+uint64_t ration__budget_bit(const struct ration__keyset *keyset);
+uint64_t ration__engine_random(struct ration__engine *engine);
 
 /* decide.c: under mutex, inside a transaction. 0 or a store error */
 int ration__decide(struct ration__engine *engine, struct ration__txn *txn, struct ration__ask *ask);
 double ration__cost_of(
 	const struct ration__limit *limit, const struct ration__cost *costs, size_t cost_count);
 /* What an absent record means after hot/ was lost: nothing is left. */
-void ration__record_wake(
-	struct ration__record *record, const struct ration__limit *limit, int64_t wipe_ns);
+void ration__record_wake(struct ration__record *record, const struct ration__limit *limit,
+	const struct ration__cell *cell, int64_t wipe_ns);
+/* news.c: something to be told once the transaction is over; keys from the record's key. */
+void ration__news_add(struct ration__engine *engine, enum ration_event event,
+	const struct ration__keyset *keyset, const struct ration__cell *cell, const char *rule,
+	double value);
+void ration__news_put(struct ration__engine *engine, enum ration_event event, const char *service,
+	const char *rule, const uint8_t *key, size_t key_length, double value);
+/* Moves them out, for who reports them after letting go of the lock. Returns how many. */
+uint32_t ration__news_take(struct ration__engine *engine, struct ration__news out[RATION__NEWS_MAX]);
+/* Under no lock: logs them and calls the hook. */
+void ration__news_report(struct ration__engine *engine, const struct ration__news *news, uint32_t count);
 
-/* keyset.c: under mutex */
+/* state.c */
+/* 0: engine.mutex is held and a transaction is open, whose working set is empty; else neither.
+ * RATION_EAGAIN: the keyset is stale. Under no lock */
+int ration__keyset_begin(struct ration__keyset *keyset, struct ration__txn **txn);
+/* Written when rc is 0; lets go of the mutex and tells what happened. */
+int ration__keyset_end(struct ration__keyset *keyset, struct ration__txn *txn, int rc);
+/* The record of a rule by its name, limits first; NULL: there is no such rule. Under mutex */
+const struct ration__cell *ration__keyset_cell(
+	const struct ration__keyset *keyset, const char *name, const struct ration__limit **limit);
+
+/* control.c: outside transactions: who waits in any process asks again */
+void ration__engine_wake_all(struct ration__engine *engine);
+
+/* reset.c */
+/* One record back to its first state, but for a quota (ration__ledger_reset). Under mutex, inside a
+ * transaction. 0 or a store error */
+int ration__record_reset(struct ration__engine *engine, struct ration__txn *txn, const uint8_t *key,
+	size_t key_length);
+/* All of a type whose key begins with prefix, quotas in the ledger too. Under no lock; blocks. */
+int ration__records_reset(struct ration__engine *engine, enum ration__record_type type,
+	const uint8_t *prefix, size_t prefix_length);
+
+/* keyset.c */
+void ration__zones_free(struct ration__engine *engine);
+/* under mutex */
 void ration__keyset_unref_locked(struct ration__keyset *keyset);
 void ration__keyset_waits(struct ration__keyset *keyset, bool waits);
 
@@ -203,6 +318,8 @@ uint64_t ration__hint_read(struct ration__engine *engine);
 void ration__hint_raise(struct ration__engine *engine);
 bool ration__settle_later(struct ration__engine *engine, const struct ration__settle *settle);
 int ration__lazy_settle(struct ration__engine *engine, struct ration__txn *txn); /* inside one */
+void ration__lazy_hide(struct ration__engine *engine);	/* before its commit */
+void ration__lazy_show(struct ration__engine *engine);	/* it failed */
 void ration__lazy_done(struct ration__engine *engine);	/* after its commit */
 void ration__lazy_flush(struct ration__engine *engine); /* in a transaction of its own */
 /* The limit is full: takes back places that are done but not settled. Inside a transaction. */
@@ -232,6 +349,9 @@ int ration__permit_take_back(struct ration__engine *engine, struct ration__txn *
 	uint32_t generation, uint64_t seq);
 
 /* definition.c: under mutex, inside a transaction */
+/* The definition of a service, whoever's. 0, RATION_EEMPTY: none, or a store error */
+int ration__definition_read(struct ration__engine *engine, struct ration__txn *txn,
+	const char *service, struct ration__rules *out);
 size_t ration__definition_size(void);
 int ration__definition_put(
 	struct ration__guard *guard, struct ration__txn *txn, char *diff, size_t size);
@@ -245,15 +365,19 @@ void ration__definition_report(struct ration__engine *engine);
 /* Is the amount covered by the ledger? When not (or soon not), a request is queued. true: it may be
  * used now. Under mutex, inside a transaction. */
 bool ration__quota_covered(struct ration__engine *engine, struct ration__txn *txn,
-	struct ration__record *record, const struct ration__limit *limit, int64_t amount);
-void ration__quota_touch(struct ration__txn *txn, struct ration__quota *quota); /* rest time */
+	struct ration__record *record, const struct ration__limit *limit,
+	const struct ration__cell *cell, int64_t amount);
+/* The record's rest time. */
+void ration__quota_touch(struct ration__txn *txn, struct ration__record *record,
+	const struct ration__limit *limit);
 /* Works the ledger's queue off, or waits for who does; blocks on the disk. Under no lock. What
  * came of it: engine.ledger_news. */
 void ration__ledger_work(struct ration__engine *engine);
-/* What the ledger has of a quota, when hot/ has nothing. Blocks on the disk. 0 or a store error */
+/* What the ledger has of a quota, when hot/ has nothing: the count (counter.h), nothing covered; all
+ * zero when there is none. Blocks on the disk. 0 or a store error */
 int ration__ledger_read(struct ration__engine *engine, const uint8_t *key, size_t key_length,
-	struct ration__window *window);
-/* A quota's durable count back to nothing. */
+	struct ration__quota *quota);
+/* A quota back to nothing, in the ledger and in hot/, whatever others flush meanwhile. */
 int ration__ledger_reset(struct ration__engine *engine, const uint8_t *key, size_t key_length);
 
 #endif

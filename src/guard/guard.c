@@ -45,6 +45,7 @@ static int define(struct ration__guard *guard, char *diff, size_t size)
 	int rc;
 
 	pthread_mutex_lock(&engine->mutex);
+	ration__operator_follow(engine);
 	rc = ration__store_begin(engine->store, -1, &txn);
 	if (rc < 0 && rc != RATION_ESTORE)
 		goto unlock;
@@ -85,7 +86,7 @@ int ration__guard_open(struct ration__engine *engine, const struct ration__rules
 	atomic_init(&guard->serial, 1);
 	atomic_init(&guard->refs, 1);
 	guard->definition_length = ration__key_build(
-		guard->definition_key, RATION__RECORD_DEFINITION, rules->service, NULL, NULL, 0);
+		guard->definition_key, RATION__RECORD_DEFINITION, rules->service, NULL, NULL, NULL, 0);
 	rc = define(guard, diff, sizeof(diff));
 	if (rc < 0) {
 		ration__guard_unref(guard);
@@ -176,7 +177,8 @@ static size_t deal_turns(struct ration__engine *engine, struct ration__txn *txn,
 	for (uint32_t i = 0; i < engine->set.count && count < WAKE_MAX; i++) {
 		struct ration__record *record = &engine->set.records[i];
 
-		if (record->type != RATION__RECORD_CONCURRENCY ||
+		if ((record->type != RATION__RECORD_CONCURRENCY &&
+			    record->type != RATION__RECORD_PLACE) ||
 			!(record->dirty || record->dealt) || !record->concurrency_conf)
 			continue;
 		count += ration__concurrency_deal(record->concurrency_conf, record->concurrency,
@@ -230,7 +232,7 @@ void ration__grant_forget(struct ration__engine *engine, struct ration__grant *g
 static void take_effect(struct ration__engine *engine, struct ration__batch *batch)
 {
 	for (size_t i = 0; i < batch->settle_count; i++)
-		if (batch->settles[i].grant->seq)
+		if (batch->settles[i].grant->seq && !batch->settles[i].keep)
 			ration__grant_unlink(batch->settles[i].grant);
 	for (size_t i = 0; i < batch->ask_count; i++) {
 		struct ration__ask *ask = &batch->asks[i];
@@ -258,11 +260,19 @@ static void undo(struct ration__batch *batch)
 int ration__engine_end(struct ration__engine *engine, struct ration__txn *txn, int rc)
 {
 	if (rc == 0)
+		rc = ration__permit_drop_spares(engine, txn);
+	engine->spare_count = 0;
+	if (rc == 0)
 		rc = ration__workset_flush(&engine->set);
+	/* Its entry may be another grant's from the commit on: nobody must take it back any more. */
+	if (rc == 0)
+		ration__lazy_hide(engine);
 	if (rc == 0)
 		rc = ration__store_commit(txn);
 	else
 		ration__store_abort(txn);
+	if (rc < 0)
+		ration__lazy_show(engine);
 	engine->set.txn = NULL;
 	return rc;
 }
@@ -271,7 +281,8 @@ int ration__engine_end(struct ration__engine *engine, struct ration__txn *txn, i
 struct aftermath {
 	size_t wake_count;
 	bool rules_changed, ledger, degraded_news, degraded;
-	uint32_t live;
+	uint32_t live, news_count;
+	struct ration__news *news;
 	uint16_t wake[WAKE_MAX]; /* only wake_count of them mean something */
 };
 
@@ -279,7 +290,21 @@ static void aftermath_init(struct aftermath *after)
 {
 	after->wake_count = 0;
 	after->rules_changed = after->ledger = after->degraded_news = after->degraded = false;
-	after->live = 0;
+	after->live = after->news_count = 0;
+	after->news = NULL;
+}
+
+/* What the transaction has to tell is copied out, rarely, while the lock is held. */
+static void take_news(struct ration__engine *engine, struct aftermath *after)
+{
+	if (!engine->news_count)
+		return;
+	after->news = malloc(engine->news_count * sizeof(*after->news));
+	if (after->news) {
+		after->news_count = engine->news_count;
+		memcpy(after->news, engine->news, engine->news_count * sizeof(*after->news));
+	}
+	engine->news_count = 0;
 }
 
 /* Inside the transaction; committed or aborted when it returns. */
@@ -298,6 +323,7 @@ static int transact(struct ration__engine *engine, struct ration__txn *txn,
 	rc = ration__engine_end(engine, txn, rc);
 	if (rc < 0) {
 		after->wake_count = 0;
+		engine->news_count = 0;
 		undo(batch);
 		return rc;
 	}
@@ -314,6 +340,9 @@ static void finish(
 {
 	if (after->degraded_news)
 		ration__local_report(engine, after->degraded, after->live);
+	if (after->news_count)
+		ration__news_report(engine, after->news, after->news_count);
+	free(after->news);
 	if (after->rules_changed) {
 		ration__definition_report(engine);
 		ration__engine_notify(engine); /* what waited under the old rules asks again */
@@ -354,6 +383,7 @@ int ration__guard_transact(
 		return 0;
 	}
 	queued = engine->ledger_count;
+	ration__operator_follow(engine);
 	rc = ration__store_begin(engine->store, wait_ns, &txn);
 	if (rc == 0)
 		rc = transact(engine, txn, batch, &after);
@@ -366,6 +396,7 @@ int ration__guard_transact(
 	after.degraded = engine->degraded;
 	after.live = engine->live;
 	engine->degraded_news = false;
+	take_news(engine, &after);
 	for (struct ration__guard *guard = engine->guards; guard; guard = guard->next)
 		after.rules_changed |= guard->changed;
 	pthread_mutex_unlock(&engine->mutex);
@@ -373,22 +404,27 @@ int ration__guard_transact(
 	return rc;
 }
 
-/* Inside the transaction of leave. */
+/* Inside the transaction of leave: this keyset waits at neither record any more. */
 static int give_up_place(struct ration__keyset *keyset, struct ration__txn *txn)
 {
 	struct ration__engine *engine = keyset->guard->engine;
-	const struct ration__cell *cell = keyset->concurrency;
+	const struct ration__rules *rules = &keyset->guard->rules;
 	struct ration__record *record;
-	int rc;
+	int rc = 0;
 
 	if (!keyset->waits)
 		return 0;
-	rc = ration__workset_get(
-		&engine->set, cell->hash, ration__cell_key(keyset, cell), cell->length, &record);
-	if (rc < 0)
-		return rc;
-	ration__permit_wait(keyset, txn, record, false);
-	return 0;
+	if (keyset->concurrency) {
+		rc = ration__cell_record(engine, keyset, keyset->concurrency, &record);
+		if (rc == 0 && rules->concurrency.max)
+			ration__permit_wait(keyset, txn, record, &rules->concurrency, false);
+	}
+	if (rc == 0 && keyset->place) {
+		rc = ration__cell_record(engine, keyset, keyset->place, &record);
+		if (rc == 0 && rules->place.max)
+			ration__permit_wait(keyset, txn, record, &rules->place, false);
+	}
+	return rc;
 }
 
 void ration__guard_leave(struct ration__keyset *keyset)

@@ -19,6 +19,7 @@
 #include <stdint.h>
 #include "base/error.h"
 #include "base/pair.h"
+#include "guard/match.h"
 #include "guard/rules.h"
 #include "policy/verdict.h"
 #include "store/store.h"
@@ -32,6 +33,8 @@ struct ration__engine_options {
 	ration_log_fn log;		    /* may be NULL */
 	void *log_arg;
 	enum ration_log_level log_level; /* nothing below it is said */
+	ration_event_fn event;		 /* may be NULL */
+	void *event_arg;
 };
 
 /* Opens the store, or shares the engine that this process has of it (then its clock must be the
@@ -82,6 +85,11 @@ int ration__keyset_new(struct ration__guard *guard, const struct ration__pair *k
 /* Counted; a grant holds one reference. A booking or waiting place left in it is given back by
  * ration__guard_leave first, else it lapses by itself within RATION__LATE_NS of its start. [any] */
 void ration__keyset_unref(struct ration__keyset *keyset);
+/* Bits of the rules that do not apply to a call with these keys, method and path (NULL, NULL: not
+ * HTTP); for struct ration__ask.skip. Cheap when no limit looks at them. When the rules changed since
+ * the keyset was made, the decision says STALE, whatever this returned. [any] */
+uint32_t ration__keyset_skip(
+	const struct ration__keyset *keyset, const char *method, const char *path);
 
 /* ---- deciding ---- */
 
@@ -92,6 +100,8 @@ void ration__keyset_unref(struct ration__keyset *keyset);
 #define RATION__RULE_BREAKER (-2)
 #define RATION__RULE_CONCURRENCY (-3)
 #define RATION__RULE_STORE (-4)
+#define RATION__RULE_COOLDOWN (-5) /* the server said when to come again */
+#define RATION__RULE_PLACE (-6)	   /* the concurrency limit per key */
 
 enum ration__decision {
 	RATION__ADMITTED, /* grant is held: start now */
@@ -110,17 +120,23 @@ struct ration__grant {
 	uint64_t seq;			    /* permit's sequence; 0: not held */
 	int64_t at_ns;			    /* admitted */
 	int64_t start_ns;		    /* its tokens' start: a booking's, or the same */
+	int64_t wall_ns;		    /* WALL, when it passed a quota */
 	struct ration__breaker_pass pass;
 	uint8_t mode;	   /* enum ration__mode */
 	uint8_t permit;	   /* holds a concurrency permit */
+	uint8_t place;	   /* holds one of the limit per key */
 	uint8_t counted;   /* tokens were taken: refund gives them back */
 	uint8_t unwritten; /* the store does not know of it yet */
-	uint8_t quiet;	   /* the breaker had nothing to forget when this was granted */
+	uint8_t quiet;	   /* a success would change nothing when this was granted */
+	uint16_t bound;	   /* bits of the adaptive limits that were binding */
+	uint32_t skip;	   /* bits of what it did not pass (match.h) */
+	uint32_t in_flight; /* permits in use when it was granted, its own included */
 	uint64_t hint;	   /* the shared hint then; see guard/lazy.c */
 };
 
-enum ration__mode { RATION__EXACT, RATION__LOCAL, RATION__OPEN_MODE };
-const char *ration__mode_name(uint8_t mode); /* "exact", "local", "open" */
+/* Observed: admitted although the rules say no (struct ration__own_rules.observe). */
+enum ration__mode { RATION__EXACT, RATION__LOCAL, RATION__OPEN_MODE, RATION__OBSERVED };
+const char *ration__mode_name(uint8_t mode); /* "exact", "local", "open", "observe" */
 
 struct ration__ask {
 	/* in */
@@ -130,24 +146,43 @@ struct ration__ask {
 	struct ration__grant *grant; /* not held; filled on ADMITTED */
 	bool may_book;		     /* false: a try, which takes a yes or nothing */
 	bool peek;		     /* decide, but take nothing */
+	uint32_t skip; /* rules that do not apply to this call: ration__keyset_skip, or by choice */
 	/* out */
 	enum ration__decision decision;
-	int denial;    /* RATION_DENIED_*, unless admitted */
+	int denial;    /* RATION_DENIED_*, unless admitted; in observe mode what it would have been */
 	int rule;      /* limit's index in the rules, or RATION__RULE_* */
 	int64_t at_ns; /* STEADY; RATION__NEVER */
 };
+
+enum ration__wants_retry { RATION__NO_RETRY, RATION__RETRY, RATION__RETRY_THROTTLED };
 
 /* How an attempt ended. */
 struct ration__settle {
 	struct ration__grant *grant; /* released; zeroed. Not held: nothing happens */
 	enum ration__outcome outcome;
-	bool last;   /* the job's last attempt: the breaker counts jobs. A half-open probe is judged
-			by   its one attempt in any case. */
+	bool last;   /* the job's last attempt: the breaker counts jobs, unless it counts attempts. A
+			half-open probe is judged by its one attempt in any case. */
 	bool unused; /* it was never started: tokens go back too; then the ask's costs, as it said
 			them */
-	const struct ration__cost *costs;
+	bool keep;   /* only the costs are settled (actuals); the grant stays held */
+	bool overload; /* answered 429 or 503: concurrency limits that learn drop */
+	bool neutral;  /* answered, but neither 2xx nor overload: they neither grow nor drop (E8) */
+	bool throttle; /* a backoff signal for the adaptive limits that it passed */
+	int64_t elapsed_ns;	/* how long the attempt took */
+	int64_t retry_after_ns; /* what the server named with it, capped; 0 nothing */
+	int64_t stop_ns;	/* the server's fields say: nobody for so long; capped; 0 nothing */
+	const struct ration__cost *costs; /* the ask's, where unused or actuals are given */
 	size_t cost_count;
-	bool breaker_opened, breaker_closed; /* out: events */
+	const struct ration__cost *actuals; /* true costs by unit, where known: settled both ways */
+	size_t actual_count;
+	/* The retry budget: what is wanted, and what the call's last retry cost (0: it is its first
+	 * try), which a success gives back. */
+	enum ration__wants_retry retry;
+	int last_retry_cost;
+	/* out */
+	int retry_cost; /* of the retry that was wanted; -1: the budget has none left, no retry */
+	bool breaker_opened, breaker_closed; /* events */
+	bool rate_cut;			     /* an adaptive rate was decreased */
 };
 
 struct ration__batch {
@@ -186,14 +221,37 @@ void ration__guard_leave(struct ration__keyset *keyset);
  * for ever. 0 admitted; a denial (then *ask says why, and nothing is left waiting); RATION_EAGAIN
  * with ask->decision RATION__STALE: make a new keyset; other errors. [any] [B] */
 int ration__guard_acquire(struct ration__keyset *keyset, const struct ration__cost *costs,
-	size_t cost_count, struct ration__grant *grant, int64_t timeout_ns,
+	size_t cost_count, uint32_t skip, struct ration__grant *grant, int64_t timeout_ns,
 	struct ration__ask *ask);
 /* What acquire would answer now; takes nothing. Returns as it does. [any] [B] */
 int ration__guard_peek(struct ration__keyset *keyset, const struct ration__cost *costs,
-	size_t cost_count, struct ration__ask *ask);
-/* What a limit ("NAME"), or the "concurrency" limit has left. 0; RATION_EINVAL: no such limit;
- * RATION_EAGAIN: the rules changed, make a new keyset; other errors. [any] [B] */
+	size_t cost_count, uint32_t skip, struct ration__ask *ask);
+
+/* One rule's state for the keyset's keys: "NAME" of a limit or quota, "breaker", "concurrency",
+ * "place", "cooldown", "budget". What does not apply to a kind is 0. */
+struct ration__rule_state {
+	char kind[16];	  /* "rate", "adaptive", "window", "quota", "breaker", "concurrency", "place",
+			     "cooldown", "budget" */
+	char state[16];	  /* breaker: "closed", "open", "half-open", "forced-open", "disabled" */
+	double limit;	  /* burst, max, permits, capacity: as it is now */
+	double remaining; /* >= 0; breaker: 1 lets calls through, 0 does not */
+	double rate;	  /* tokens per second */
+	uint64_t failures; /* breaker: in a row */
+	int64_t at_ns;	  /* STEADY; when more becomes free, a cooldown or open breaker ends; 0: now */
+};
+/* 0; RATION_EINVAL: no such rule; RATION_EAGAIN: the rules changed, make a new keyset; other
+ * errors. [any] [B] */
+int ration__guard_state(
+	struct ration__keyset *keyset, const char *rule, struct ration__rule_state *state);
 int ration__guard_remaining(struct ration__keyset *keyset, const char *limit, double *left);
+/* A result without a permit: as if a call that had been let through now ended so. The costs are
+ * not looked at. Breaker, adaptive limits, cooldown and budget take note. [any] [B] */
+int ration__guard_record(struct ration__keyset *keyset, const struct ration__settle *result);
+/* A backoff signal by hand: every adaptive limit of these keys decreases, and nobody sends for
+ * for_ns (0: the adaptive limits' own cooldown only). [any] [B] */
+int ration__guard_backoff(struct ration__keyset *keyset, int64_t for_ns);
+/* One rule's record for the keyset's keys back to its first state; "" all. [any] [B] */
+int ration__guard_reset(struct ration__keyset *keyset, const char *rule);
 
 /* ---- seeing and steering ---- */
 
@@ -201,7 +259,21 @@ int ration__guard_remaining(struct ration__keyset *keyset, const char *limit, do
  * records a hold of the gate. */
 int ration__engine_inspect(
 	struct ration__engine *engine, const char *selector, char **json, ration_error **err);
-/* "SERVICE" or "SERVICE/NAME" back to its first state; permits in flight stay. */
+/* A selector names records: SERVICE, SERVICE/RULE, or SERVICE/RULE/VALUE,VALUE for the values of the
+ * rule's keys in their order (a value's comma, slash and backslash have a backslash before them).
+ * RULE: a limit, a quota, "breaker", "concurrency", "cooldown", "budget". A service's name may hold
+ * slashes when it is an origin (http://host:port).
+ *
+ *   reset           back to the first state; permits in flight stay; operator's settings stay
+ *   open            breaker: forced open        \
+ *   disable         breaker: lets everything by  | kept in the ledger, until ttl or `auto`
+ *   set KEY=NUMBER  limit: other numbers (rate, burst, max) for the value given, or for all
+ *   auto            takes back what open, disable and set did
+ *   backoff         a backoff signal; ttl_ms: for how long nobody sends
+ *
+ * ttl_ms: 0 for good. Tells the running fleet. [any] [B] */
+int ration__engine_control(struct ration__engine *engine, const char *selector, const char *action,
+	int64_t ttl_ms, ration_error **err);
 int ration__engine_reset(struct ration__engine *engine, const char *selector, ration_error **err);
 
 /* ---- words for people ---- */

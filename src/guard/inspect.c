@@ -1,39 +1,24 @@
 /*
- * The store's state as JSON: definitions, limits, quotas, breakers, permits, members. Records are
- * copied at most 64 a hold of the gate, and told apart and formatted outside.
+ * The store's state as JSON: definitions, limits, quotas, breakers, permits, settings, members.
+ * Records are copied at most 64 a hold of the gate, and told apart and formatted outside (view.c).
  */
-#include "guard/engine.h"
+#include "guard/view.h"
 
-#include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/units.h"
+#include "base/zone.h"
 
 #define COPY_BATCH 64
 #define RECORDS_SHOWN 10000 /* a million keys are no view */
 
-struct copied {
-	struct copied *next;
-	size_t key_length, length;
-	uint8_t key[RATION__KEY_MAX];
-	_Alignas(8) unsigned char value[];
-};
-
-struct view {
-	struct ration__engine *engine;
-	struct copied *first, **last;
-	size_t count;
-	bool failed;
-	int64_t now_ns, wall_ns;
-	const char *selector;
-	json_t *services;
-};
+/* ---- copying ---- */
 
 static int copy_record(void *arg, const void *key, size_t key_length, uint16_t type,
 	const void *value, size_t length)
 {
-	struct view *view = arg;
-	struct copied *copy = malloc(sizeof(*copy) + length);
+	struct ration__view *view = arg;
+	struct ration__copied *copy = malloc(sizeof(*copy) + length);
 
 	if (!copy) {
 		view->failed = true;
@@ -50,7 +35,7 @@ static int copy_record(void *arg, const void *key, size_t key_length, uint16_t t
 	return 0;
 }
 
-static int copy_type(struct view *view, uint8_t type)
+static int copy_type(struct ration__view *view, uint8_t type)
 {
 	struct ration__engine *engine = view->engine;
 	uint8_t next[RATION__KEY_MAX];
@@ -76,8 +61,42 @@ static int copy_type(struct view *view, uint8_t type)
 	return rc < 0 ? rc : 0;
 }
 
+static int copy_setting(
+	void *arg, const uint8_t *key, size_t length, const struct ration__operator *setting)
+{
+	struct ration__view *view = arg;
+	struct ration__held *held = calloc(1, sizeof(*held));
+
+	if (!held)
+		return RATION_ENOMEM;
+	held->setting = *setting;
+	held->key_length = length;
+	memcpy(held->key, key, length);
+	*view->last_held = held;
+	view->last_held = &held->next;
+	return 0;
+}
+
+static void forget_copies(struct ration__view *view)
+{
+	while (view->first) {
+		struct ration__copied *copy = view->first;
+
+		view->first = copy->next;
+		free(copy);
+	}
+	while (view->held) {
+		struct ration__held *held = view->held;
+
+		view->held = held->next;
+		free(held);
+	}
+}
+
+/* ---- telling apart ---- */
+
 /* The service's object in the view, made when it is new. */
-static json_t *service_of(struct view *view, const char *name)
+static json_t *service_of(struct ration__view *view, const char *name)
 {
 	json_t *service;
 	size_t i;
@@ -98,174 +117,75 @@ struct definition_view {
 	struct ration__rules rules;
 };
 
-static const struct ration__rules *rules_of(const struct view *view, const char *service)
+/* NULL: the record is none */
+static const struct definition_view *definition_of(const struct ration__copied *copy)
 {
-	for (const struct copied *copy = view->first; copy; copy = copy->next) {
-		const struct definition_view *definition = (const void *)copy->value;
+	const struct definition_view *definition = (const void *)copy->value;
 
-		if (copy->key[0] == RATION__RECORD_DEFINITION &&
-			copy->length == sizeof(*definition) &&
-			strcmp(definition->rules.service, service) == 0)
+	return copy->key[0] == RATION__RECORD_DEFINITION && copy->length == sizeof(*definition) &&
+			       definition->rules.version == RATION__RULES_VERSION &&
+			       definition->rules.limit_count <= RATION__LIMITS_MAX &&
+			       definition->rules.override_count <= RATION__OVERRIDES_MAX
+		       ? definition
+		       : NULL;
+}
+
+/* Definitions were copied first. */
+static const struct ration__rules *rules_of(const struct ration__view *view, const char *service)
+{
+	for (const struct ration__copied *copy = view->first;
+		copy && copy->key[0] == RATION__RECORD_DEFINITION; copy = copy->next) {
+		const struct definition_view *definition = definition_of(copy);
+
+		if (definition && strcmp(definition->rules.service, service) == 0)
 			return &definition->rules;
 	}
 	return NULL;
 }
 
-/* Whether the record is what this limit counts with: one of another kind may linger under its name.
- */
-static bool is_of(const struct ration__limit *limit, const struct copied *copy)
+/* Is the record of a service that is shown? Its name and the parts of the key. */
+static size_t read_key(const struct ration__view *view, const uint8_t *key, size_t key_length,
+	char name[RATION__NAME_MAX], struct ration__key_part parts[2 + RATION__PER_MAX])
 {
-	if (copy->key[0] == RATION__RECORD_BUCKET)
-		return limit->kind == RATION__LIMIT_BUCKET &&
-		       copy->length == sizeof(struct ration__bucket);
-	if (copy->key[0] == RATION__RECORD_WINDOW)
-		return limit->kind == RATION__LIMIT_WINDOW &&
-		       copy->length == sizeof(struct ration__window);
-	return copy->key[0] == RATION__RECORD_QUOTA && limit->kind == RATION__LIMIT_QUOTA &&
-	       copy->length == sizeof(struct ration__quota);
-}
+	size_t count = ration__key_split(key, key_length, parts, 2 + RATION__PER_MAX);
 
-static double seconds_until(int64_t at_ns, int64_t now_ns)
-{
-	return at_ns <= now_ns ? 0 : (double)(at_ns - now_ns) / 1e9;
-}
-
-static json_t *keys_of(
-	const struct ration__limit *limit, const struct ration__key_part *parts, size_t count)
-{
-	json_t *keys = json_object();
-
-	for (size_t i = 0; i < RATION__PER_MAX && limit->per[i][0] && i + 2 < count; i++)
-		json_object_set_new(
-			keys, limit->per[i], json_stringn(parts[i + 2].text, parts[i + 2].length));
-	return keys;
-}
-
-static void add_limit(struct view *view, json_t *service, const struct ration__limit *limit,
-	const struct copied *copy, const struct ration__key_part *parts, size_t count)
-{
-	json_t *entry = json_object();
-	char text[64];
-
-	json_object_set_new(entry, "name", json_string(limit->name));
-	if (limit->unit[0])
-		json_object_set_new(entry, "unit", json_string(limit->unit));
-	if (limit->per[0][0])
-		json_object_set_new(entry, "keys", keys_of(limit, parts, count));
-	if (limit->kind == RATION__LIMIT_BUCKET) {
-		const struct ration__bucket *bucket = (const void *)copy->value;
-		struct ration__rate rate = {limit->bucket.rate, RATION__NS_PER_S};
-
-		ration__format_rate(text, sizeof(text), &rate);
-		json_object_set_new(entry, "rate", json_string(text));
-		json_object_set_new(entry, "burst", json_real(limit->bucket.burst));
-		json_object_set_new(entry, "remaining",
-			json_real(ration__bucket_remaining(&limit->bucket, bucket, view->now_ns)));
-		json_object_set_new(entry, "full_in_s",
-			json_real(seconds_until(bucket->rest_at_ns, view->now_ns)));
-	} else {
-		const struct ration__window *window = (const void *)copy->value;
-		int64_t now_ns = limit->kind == RATION__LIMIT_QUOTA ? view->wall_ns : view->now_ns;
-		int64_t left = ration__window_remaining(&limit->window, window, now_ns);
-
-		ration__format_duration(text, sizeof(text), limit->window.window_ns);
-		json_object_set_new(
-			entry, "max", json_real((double)limit->window.max / RATION__MICRO));
-		json_object_set_new(entry, "window", json_string(text));
-		json_object_set_new(entry, "remaining", json_real((double)left / RATION__MICRO));
-		json_object_set_new(entry, "frees_in_s",
-			json_real(seconds_until(
-				ration__window_frees_at(&limit->window, window, now_ns), now_ns)));
-	}
-	json_array_append_new(
-		json_object_get(service, limit->kind == RATION__LIMIT_QUOTA ? "quotas" : "limits"),
-		entry);
-}
-
-static void add_breaker(struct view *view, json_t *service, const struct ration__rules *rules,
-	const struct ration__breaker *breaker)
-{
-	json_t *entry =
-		json_pack("{s:s, s:i, s:I}", "state", ration__breaker_state_name(breaker->state),
-			"failures", (int)breaker->failures, "trips", (json_int_t)breaker->trips);
-
-	if (rules && breaker->state == RATION__OPEN)
-		json_object_set_new(entry, "until_s",
-			json_real(seconds_until(
-				ration__breaker_until(&rules->breaker, breaker), view->now_ns)));
-	if (breaker->state == RATION__HALF_OPEN) {
-		json_object_set_new(entry, "probes", json_integer(breaker->probes));
-		json_object_set_new(entry, "successes", json_integer(breaker->successes));
-	}
-	json_object_set_new(service, "breaker", entry);
-}
-
-static void add_concurrency(struct view *view, json_t *service, const struct ration__rules *rules,
-	const struct copied *copy)
-{
-	const struct ration__concurrency *state = (const void *)copy->value;
-	uint32_t in_flight;
-	json_t *members;
-
-	if (copy->length < sizeof(*state) || copy->length != RATION__CONCURRENCY_SIZE(state->count))
-		return;
-	in_flight = state->in_flight;
-	members = json_array();
-
-	for (uint16_t i = 0; i < state->count; i++) {
-		const struct ration__contender *member = &state->contenders[i];
-
-		uint32_t held = member->held;
-
-		/* ended, and settled with its member's next decision */
-		if (held && member->slot < RATION__SLOTS_MAX &&
-			*ration__slot_word(view->engine->store, member->slot)) {
-			held--;
-			in_flight--;
-		}
-		json_array_append_new(
-			members, json_pack("{s:i, s:i, s:b}", "slot", (int)member->slot,
-					 "in_flight", (int)held, "waiting", member->waiting != 0));
-	}
-	json_object_set_new(service, "concurrency",
-		json_pack("{s:i, s:i, s:o}", "max", rules ? (int)rules->concurrency.max : 0,
-			"in_flight", (int)in_flight, "members", members));
-}
-
-static void add_definition(struct view *view, const struct copied *copy)
-{
-	const struct definition_view *definition = (const void *)copy->value;
-	json_t *service;
-
-	if (copy->length != sizeof(*definition))
-		return;
-	service = service_of(view, definition->rules.service);
-	json_object_set_new(service, "defined_by", json_string(definition->who));
-	if (definition->rules.revision)
-		json_object_set_new(
-			service, "revision", json_integer((json_int_t)definition->rules.revision));
-	if (definition->rules.breaker.trip_after)
-		json_object_set_new(service, "breaker",
-			json_pack("{s:s, s:i}", "state", "closed", "failures", 0));
-	if (definition->rules.concurrency.max)
-		json_object_set_new(service, "concurrency",
-			json_pack("{s:i, s:i, s:[]}", "max", (int)definition->rules.concurrency.max,
-				"in_flight", 0, "members"));
-}
-
-static void add_record(struct view *view, const struct copied *copy)
-{
-	struct ration__key_part parts[2 + RATION__PER_MAX];
-	size_t count = ration__key_split(copy->key, copy->key_length, parts, RATION__COUNT(parts));
-	const struct ration__rules *rules;
-	char name[RATION__NAME_MAX];
-	json_t *service;
-
-	if (count == 0 || parts[0].length >= sizeof(name))
-		return;
+	if (count == 0 || parts[0].length >= RATION__NAME_MAX)
+		return 0;
 	memcpy(name, parts[0].text, parts[0].length);
 	name[parts[0].length] = 0;
-	if (view->selector[0] && strcmp(view->selector, name) != 0)
+	return view->selector[0] && strcmp(view->selector, name) != 0 ? 0 : count;
+}
+
+static void add_definition(struct ration__view *view, const struct ration__copied *copy)
+{
+	const struct definition_view *definition = definition_of(copy);
+	const struct ration__rules *rules;
+	json_t *service;
+
+	if (!definition)
+		return;
+	rules = &definition->rules;
+	service = service_of(view, rules->service);
+	json_object_set_new(service, "defined_by", json_string(definition->who));
+	if (rules->revision)
+		json_object_set_new(service, "revision", json_integer((json_int_t)rules->revision));
+	if (!rules->breaker_per[0][0])
+		ration__view_breaker(view, service, rules, NULL, NULL, 0);
+	if (rules->concurrency.max)
+		ration__view_concurrency(view, service, rules, NULL, NULL, 0);
+	ration__view_budget(view, service, rules, NULL);
+	ration__view_overrides(service, rules);
+}
+
+static void add_record(struct ration__view *view, const struct ration__copied *copy)
+{
+	struct ration__key_part parts[2 + RATION__PER_MAX];
+	char name[RATION__NAME_MAX];
+	size_t count = read_key(view, copy->key, copy->key_length, name, parts);
+	const struct ration__rules *rules;
+	json_t *service;
+
+	if (count == 0)
 		return;
 	if (copy->key[0] == RATION__RECORD_DEFINITION) {
 		add_definition(view, copy);
@@ -273,49 +193,74 @@ static void add_record(struct view *view, const struct copied *copy)
 	}
 	rules = rules_of(view, name);
 	service = service_of(view, name);
-	if (copy->key[0] == RATION__RECORD_BREAKER &&
-		copy->length == sizeof(struct ration__breaker))
-		add_breaker(view, service, rules, (const void *)copy->value);
-	else if (copy->key[0] == RATION__RECORD_CONCURRENCY)
-		add_concurrency(view, service, rules, copy);
+	switch (copy->key[0]) {
+	case RATION__RECORD_BREAKER:
+		ration__view_breaker(view, service, rules, copy, parts, count);
+		return;
+	case RATION__RECORD_CONCURRENCY:
+	case RATION__RECORD_PLACE:
+		ration__view_concurrency(view, service, rules, copy, parts, count);
+		return;
+	case RATION__RECORD_COOLDOWN:
+		ration__view_cooldown(view, service, rules, copy, parts, count);
+		return;
+	case RATION__RECORD_BUDGET:
+		ration__view_budget(view, service, rules, copy);
+		return;
+	default:
+		break;
+	}
 	for (uint32_t i = 0; count > 1 && rules && i < rules->limit_count; i++)
 		if (strlen(rules->limits[i].name) == parts[1].length &&
-			memcmp(rules->limits[i].name, parts[1].text, parts[1].length) == 0 &&
-			is_of(&rules->limits[i], copy))
-			add_limit(view, service, &rules->limits[i], copy, parts, count);
+			memcmp(rules->limits[i].name, parts[1].text, parts[1].length) == 0)
+			ration__view_limit(view, service, rules, i, copy, parts, count);
 }
 
-/* A quota that hot/ knows nothing of may have been used all the same: the ledger knows. */
-static bool read_resting(struct view *view, const struct definition_view *definition,
-	const struct ration__limit *limit, struct copied *none)
+/* What a limit without a record would have in one. A quota that hot/ knows nothing of may have been
+ * used all the same: the ledger knows. */
+static bool read_resting(struct ration__view *view, const struct ration__rules *rules,
+	const struct ration__limit *limit, struct ration__copied *none)
 {
 	uint8_t key[RATION__KEY_ROOM];
 	size_t length;
 
 	memset(none->value, 0, sizeof(struct ration__quota));
-	if (limit->kind != RATION__LIMIT_QUOTA)
+	switch (limit->kind) {
+	case RATION__LIMIT_BUCKET:
+		none->length = sizeof(struct ration__bucket);
 		return true;
-	length = ration__key_build(
-		key, RATION__RECORD_QUOTA, definition->rules.service, limit, NULL, 0);
-	return ration__ledger_read(view->engine, key, length, (void *)none->value) == 0;
+	case RATION__LIMIT_ADAPTIVE:
+		none->length = sizeof(struct ration__adaptive);
+		return true;
+	case RATION__LIMIT_WINDOW:
+		none->length = sizeof(struct ration__window);
+		return true;
+	default:
+		none->length = sizeof(struct ration__quota);
+		length = ration__key_build(
+			key, RATION__RECORD_QUOTA, rules->service, limit->name, NULL, NULL, 0);
+		return ration__ledger_read(view->engine, key, length, (void *)none->value) == 0;
+	}
 }
 
 /* A limit that nobody uses at the moment has no record: it is shown as it would answer. With keys
  * it is not: there is none without a record. */
-static void add_resting(struct view *view, const struct copied *copy)
+static void add_resting(struct ration__view *view, const struct ration__copied *copy)
 {
-	const struct definition_view *definition = (const void *)copy->value;
-	struct copied *none;
+	const struct definition_view *definition = definition_of(copy);
+	const struct ration__rules *rules;
+	struct ration__copied *none;
 	json_t *service;
 
-	if (copy->key[0] != RATION__RECORD_DEFINITION || copy->length != sizeof(*definition))
+	if (!definition)
 		return;
-	if (view->selector[0] && strcmp(view->selector, definition->rules.service) != 0)
+	rules = &definition->rules;
+	if (view->selector[0] && strcmp(view->selector, rules->service) != 0)
 		return;
 	none = calloc(1, sizeof(*none) + sizeof(struct ration__quota));
-	service = service_of(view, definition->rules.service);
-	for (uint32_t i = 0; none && i < definition->rules.limit_count; i++) {
-		const struct ration__limit *limit = &definition->rules.limits[i];
+	service = service_of(view, rules->service);
+	for (uint32_t i = 0; none && i < rules->limit_count; i++) {
+		const struct ration__limit *limit = &rules->limits[i];
 		json_t *entry;
 		size_t n;
 		bool shown = limit->per[0][0] != 0;
@@ -325,10 +270,19 @@ static void add_resting(struct view *view, const struct copied *copy)
 				service, limit->kind == RATION__LIMIT_QUOTA ? "quotas" : "limits"),
 			n, entry) shown |=
 			strcmp(json_string_value(json_object_get(entry, "name")), limit->name) == 0;
-		if (!shown && read_resting(view, definition, limit, none))
-			add_limit(view, service, limit, none, NULL, 0);
+		if (!shown && read_resting(view, rules, limit, none))
+			ration__view_limit(view, service, rules, i, none, NULL, 0);
 	}
 	free(none);
+}
+
+static void add_setting(struct ration__view *view, const struct ration__held *held)
+{
+	struct ration__key_part parts[2 + RATION__PER_MAX];
+	char name[RATION__NAME_MAX];
+
+	if (read_key(view, held->key, held->key_length, name, parts))
+		ration__view_setting(view, service_of(view, name), held);
 }
 
 static json_t *members_of(struct ration__store *store)
@@ -346,42 +300,80 @@ static json_t *members_of(struct ration__store *store)
 	return members;
 }
 
+/* All that there is to see, by type: definitions first. */
+static int look(struct ration__view *view)
+{
+	static const uint8_t types[] = {RATION__RECORD_DEFINITION, RATION__RECORD_BUCKET,
+		RATION__RECORD_ADAPTIVE, RATION__RECORD_WINDOW, RATION__RECORD_QUOTA,
+		RATION__RECORD_BREAKER, RATION__RECORD_CONCURRENCY, RATION__RECORD_PLACE,
+		RATION__RECORD_COOLDOWN, RATION__RECORD_BUDGET};
+	int rc = ration__settings_visit(view->engine, -1, copy_setting, view);
+
+	for (size_t i = 0; rc == 0 && i < RATION__COUNT(types); i++)
+		rc = copy_type(view, types[i]);
+	if (rc < 0)
+		return rc;
+	for (const struct ration__copied *copy = view->first; copy; copy = copy->next)
+		add_record(view, copy);
+	for (const struct ration__copied *copy = view->first; copy; copy = copy->next)
+		add_resting(view, copy);
+	for (const struct ration__held *held = view->held; held; held = held->next)
+		add_setting(view, held);
+	return 0;
+}
+
+static void measure(
+	struct ration__engine *engine, uint64_t *used, uint64_t *file, uint64_t *records)
+{
+	struct ration__txn *txn;
+
+	*used = *file = *records = 0;
+	pthread_mutex_lock(&engine->mutex);
+	if (ration__store_begin(engine->store, -1, &txn) == 0) {
+		ration__txn_usage(txn, used, file, records);
+		ration__store_abort(txn);
+	}
+	pthread_mutex_unlock(&engine->mutex);
+}
+
 int ration__engine_inspect(
 	struct ration__engine *engine, const char *selector, char **json, ration_error **err)
 {
-	static const uint8_t types[] = {RATION__RECORD_DEFINITION, RATION__RECORD_BUCKET,
-		RATION__RECORD_WINDOW, RATION__RECORD_QUOTA, RATION__RECORD_BREAKER,
-		RATION__RECORD_CONCURRENCY};
-	struct view view = {.engine = engine, .selector = selector ? selector : ""};
+	struct ration__view *view = calloc(1, sizeof(*view));
 	json_t *root;
-	int rc = 0;
+	char *text;
+	uint64_t used, file, records;
+	int rc;
 
-	view.last = &view.first;
-	view.services = json_array();
-	for (size_t i = 0; rc == 0 && i < RATION__COUNT(types); i++)
-		rc = copy_type(&view, types[i]);
-	for (const struct copied *copy = view.first; rc == 0 && copy; copy = copy->next)
-		add_record(&view, copy);
-	for (const struct copied *copy = view.first; rc == 0 && copy; copy = copy->next)
-		add_resting(&view, copy);
-	while (view.first) {
-		struct copied *copy = view.first;
-
-		view.first = copy->next;
-		free(copy);
-	}
+	if (!view)
+		return ration__error_set(err, RATION_ENOMEM, "out of memory");
+	view->engine = engine;
+	view->selector = selector ? selector : "";
+	view->last = &view->first;
+	view->last_held = &view->held;
+	view->services = json_array();
+	rc = look(view);
+	forget_copies(view);
+	ration__zone_free(view->zone);
 	if (rc < 0) {
-		json_decref(view.services);
+		json_decref(view->services);
+		free(view);
 		return ration__error_set(
 			err, rc, "%s: %s", ration__store_path(engine->store), ration_strerror(rc));
 	}
-	root = json_pack("{s:{s:s, s:s, s:I, s:I, s:b}, s:o, s:o}", "store", "path",
+	measure(engine, &used, &file, &records);
+	root = json_pack("{s:{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:b}, s:o, s:o}", "store", "path",
 		ration__store_path(engine->store), "hot", ration__store_hot_path(engine->store),
-		"epoch", (json_int_t)ration__store_epoch(engine->store), "commits",
+		"used_bytes", (json_int_t)used, "written_bytes", (json_int_t)file, "records",
+		(json_int_t)records, "epoch", (json_int_t)ration__store_epoch(engine->store), "commits",
 		(json_int_t)ration__store_commits(engine->store), "truncated",
-		view.count >= RECORDS_SHOWN, "services", view.services, "members",
+		view->count >= RECORDS_SHOWN, "services", view->services, "members",
 		members_of(engine->store));
-	*json = root ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
+	free(view);
+	text = root ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
 	json_decref(root);
-	return *json ? 0 : ration__error_set(err, RATION_ENOMEM, "out of memory");
+	if (!text)
+		return ration__error_set(err, RATION_ENOMEM, "out of memory");
+	*json = text;
+	return 0;
 }

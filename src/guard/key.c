@@ -25,17 +25,17 @@ static const char *value_of(const struct ration__pair *keys, size_t count, const
 }
 
 size_t ration__key_build(uint8_t *out, enum ration__record_type type, const char *service,
-	const struct ration__limit *limit, const struct ration__pair *keys, size_t key_count)
+	const char *name, const char (*per)[RATION__KEYNAME_MAX], const struct ration__pair *keys,
+	size_t key_count)
 {
 	size_t at = 0;
 
 	out[at++] = (uint8_t)type;
 	at = add_part(out, at, service);
-	if (limit) {
-		at = add_part(out, at, limit->name);
-		for (int i = 0; i < RATION__PER_MAX && limit->per[i][0]; i++)
-			at = add_part(out, at, value_of(keys, key_count, limit->per[i]));
-	}
+	if (name)
+		at = add_part(out, at, name);
+	for (int i = 0; per && i < RATION__PER_MAX && per[i][0]; i++)
+		at = add_part(out, at, value_of(keys, key_count, per[i]));
 	if (at > RATION__KEY_MAX) {
 		struct ration__hash128 hash = ration__hash128(out, at);
 

@@ -14,25 +14,30 @@
 #include "guard/rules.h"
 
 enum ration__record_type {
+	RATION__RECORD_ADAPTIVE = 'A',
 	RATION__RECORD_BUCKET = 'B',
 	RATION__RECORD_BREAKER = 'K',
 	RATION__RECORD_CONCURRENCY = 'C',
 	RATION__RECORD_DEFINITION = 'D',
 	RATION__RECORD_PERMIT = 'P',
+	RATION__RECORD_PLACE = 'L', /* a concurrency limit per key */
 	RATION__RECORD_QUOTA = 'Q',
+	RATION__RECORD_BUDGET = 'R',
+	RATION__RECORD_COOLDOWN = 'T',
 	RATION__RECORD_WINDOW = 'W',
 };
 
 /* Payload layout versions, one for each type (store.h, `type`). */
-#define RATION__LAYOUT(type) ((uint16_t)((type) << 8 | 1))
+#define RATION__LAYOUT(type) ((uint16_t)((type) << 8 | 2))
 
 #define RATION__KEYVALUE_MAX 255 /* bytes of one key value */
 #define RATION__KEY_ROOM 1536	 /* a full key before it is hashed */
 
 /* Writes the key to out (RATION__KEY_ROOM bytes) and returns its length, at most RATION__KEY_MAX.
- * limit may be NULL (breaker, concurrency, definition). */
+ * name: the limit's; NULL where a service has one of the type. per: the key names (NULL: none). */
 size_t ration__key_build(uint8_t *out, enum ration__record_type type, const char *service,
-	const struct ration__limit *limit, const struct ration__pair *keys, size_t key_count);
+	const char *name, const char (*per)[RATION__KEYNAME_MAX], const struct ration__pair *keys,
+	size_t key_count);
 
 /* Splits a key into at most max parts (borrowed, not NUL-terminated). Returns how many there are;
  * 0 for a hashed or foreign key. */
@@ -46,7 +51,8 @@ size_t ration__key_split(
 /* P, slot, generation, sequence, what: big endian, so that a member's permits stand together. */
 #define RATION__PERMIT_KEY_SIZE 16
 #define RATION__PERMIT_PREFIX_SIZE 7 /* type, slot, generation */
-enum ration__permit_what { RATION__PERMIT_PLACE, RATION__PERMIT_PROBE };
+/* A place of the service's limit, a half-open probe, a place of the limit per key. */
+enum ration__permit_what { RATION__PERMIT_PLACE, RATION__PERMIT_PROBE, RATION__PERMIT_KEY };
 void ration__key_permit(uint8_t out[RATION__PERMIT_KEY_SIZE], uint16_t slot, uint32_t generation,
 	uint64_t seq, enum ration__permit_what what);
 

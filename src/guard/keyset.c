@@ -1,9 +1,10 @@
-/* Keysets: the record keys of one set of key values. See guard.h. */
+/* Keysets: the record keys of one set of key values, and what holds for them. See guard.h. */
 #include "guard/engine.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include "base/hash.h"
+#include "base/zone.h"
 
 static bool has_key(const struct ration__pair *keys, size_t count, const char *name)
 {
@@ -13,91 +14,275 @@ static bool has_key(const struct ration__pair *keys, size_t count, const char *n
 	return false;
 }
 
-/* Builds every key into bytes (when not NULL) and returns their total length. */
-static size_t build_keys(const struct ration__rules *rules, const struct ration__pair *keys,
-	size_t key_count, struct ration__keyset *keyset, uint8_t *bytes)
+/* ---- zones: loaded once, kept by the engine, since keysets point to them ---- */
+
+struct ration__engine_zone {
+	struct ration__engine_zone *next;
+	struct ration__zone *zone;
+	char name[sizeof(((struct ration__limit *)0)->zone)];
+};
+
+/* UTC (NULL) when the zone is not there: the definition may be another process's, on another tree
+ * of files. Under meta_mutex; reads a small file the first time. */
+static const struct ration__zone *zone_of(struct ration__engine *engine, const char *name)
 {
-	uint8_t key[RATION__KEY_ROOM];
-	size_t used = 0;
-	uint32_t n = 0;
+	struct ration__engine_zone *entry = engine->zones;
 
-	for (uint32_t i = 0; i < rules->limit_count + 2; i++) {
-		const struct ration__limit *limit = NULL;
-		enum ration__record_type type;
-		size_t length;
+	if (!name[0])
+		return NULL;
+	while (entry && strcmp(entry->name, name) != 0)
+		entry = entry->next;
+	if (entry)
+		return entry->zone;
+	entry = calloc(1, sizeof(*entry));
+	if (!entry)
+		return NULL;
+	memcpy(entry->name, name, strnlen(name, sizeof(entry->name) - 1));
+	if (ration__zone_load(entry->name, &entry->zone) < 0)
+		ration__engine_log(engine, RATION_LOG_ERROR,
+			"time zone %s: not in this system's database; its calendar is UTC's here",
+			entry->name);
+	entry->next = engine->zones;
+	engine->zones = entry;
+	return entry->zone;
+}
 
-		if (i < rules->limit_count) {
-			limit = &rules->limits[i];
-			type = limit->kind == RATION__LIMIT_BUCKET  ? RATION__RECORD_BUCKET
-			       : limit->kind == RATION__LIMIT_QUOTA ? RATION__RECORD_QUOTA
-								    : RATION__RECORD_WINDOW;
-		} else if (i == rules->limit_count) {
-			if (!rules->breaker.trip_after)
-				continue;
-			type = RATION__RECORD_BREAKER;
-		} else {
-			if (!rules->concurrency.max)
-				continue;
-			type = RATION__RECORD_CONCURRENCY;
-		}
-		length = ration__key_build(key, type, rules->service, limit, keys, key_count);
-		if (bytes) {
-			struct ration__cell *cell = &keyset->cells[n];
+void ration__zones_free(struct ration__engine *engine)
+{
+	struct ration__engine_zone *entry;
 
-			*cell = (struct ration__cell){.hash = ration__hash64(key, length),
-				.offset = (uint32_t)used,
-				.length = (uint16_t)length};
-			memcpy(bytes + used, key, length);
-			if (type == RATION__RECORD_BREAKER)
-				keyset->breaker = cell;
-			if (type == RATION__RECORD_CONCURRENCY)
-				keyset->concurrency = cell;
-			n++;
-		}
-		used += length;
+	while ((entry = engine->zones) != NULL) {
+		engine->zones = entry->next;
+		ration__zone_free(entry->zone);
+		free(entry);
 	}
-	return used;
+}
+
+/* ---- building ---- */
+
+static enum ration__record_type type_of(const struct ration__limit *limit)
+{
+	switch (limit->kind) {
+	case RATION__LIMIT_BUCKET:
+		return RATION__RECORD_BUCKET;
+	case RATION__LIMIT_ADAPTIVE:
+		return RATION__RECORD_ADAPTIVE;
+	case RATION__LIMIT_QUOTA:
+		return RATION__RECORD_QUOTA;
+	default:
+		return RATION__RECORD_WINDOW;
+	}
+}
+
+/* A keyset in the making; keyset is NULL while only the size is wanted. */
+struct builder {
+	const struct ration__rules *rules;
+	const struct ration__pair *keys;
+	size_t key_count;
+	struct ration__keyset *keyset;
+	size_t used;
+	uint32_t cells;
+	uint8_t key[RATION__KEY_ROOM];
+};
+
+static struct ration__cell *add_cell(struct builder *b, enum ration__record_type type,
+	const char *name, const char (*per)[RATION__KEYNAME_MAX], uint32_t room)
+{
+	size_t length = ration__key_build(
+		b->key, type, b->rules->service, name, per, b->keys, b->key_count);
+	struct ration__cell *cell = b->keyset ? &b->keyset->cells[b->cells] : NULL;
+
+	if (cell) {
+		*cell = (struct ration__cell){.hash = ration__hash64(b->key, length),
+			.offset = (uint32_t)b->used,
+			.length = (uint16_t)length,
+			.room = room};
+		memcpy(b->keyset->bytes + b->used, b->key, length);
+	}
+	b->used += length;
+	b->cells++;
+	return cell;
+}
+
+static const char *first_value(const struct builder *b, const struct ration__limit *limit)
+{
+	for (size_t i = 0; i < b->key_count && limit->per[0][0]; i++)
+		if (strcmp(b->keys[i].name, limit->per[0]) == 0)
+			return b->keys[i].value;
+	return "";
+}
+
+static void override(struct ration__cell *cell, const struct ration__limit *limit, double rate,
+	double burst, int64_t max)
+{
+	if (limit->kind == RATION__LIMIT_BUCKET) {
+		if (rate > 0) /* a burst that nobody gave goes with the rate */
+			cell->conf.bucket = (struct ration__bucket_conf){
+				rate, burst > 0 ? burst : (rate > 1 ? rate : 1)};
+		else if (burst > 0)
+			cell->conf.bucket.burst = burst;
+	} else if (limit->kind != RATION__LIMIT_ADAPTIVE && max >= 0)
+		cell->conf.window.max = max;
+}
+
+/* The rules' numbers, then the definition's override, then the operator's. */
+static void set_conf(const struct builder *b, struct ration__cell *cell, uint32_t i)
+{
+	struct ration__engine *engine = b->keyset->guard->engine;
+	const struct ration__limit *limit = &b->rules->limits[i];
+	const char *value = first_value(b, limit);
+	const struct ration__operator *operator;
+	uint8_t rule_key[RATION__KEY_ROOM];
+	size_t rule_length;
+
+	if (limit->kind == RATION__LIMIT_BUCKET)
+		cell->conf.bucket = limit->bucket;
+	else if (limit->kind != RATION__LIMIT_ADAPTIVE)
+		cell->conf.window = limit->window;
+	for (uint32_t n = 0; n < b->rules->override_count && value[0]; n++) {
+		const struct ration__override *o = &b->rules->overrides[n];
+
+		if (o->limit == i && strcmp(o->value, value) == 0)
+			override(cell, limit, o->rate, o->burst, o->max);
+	}
+	rule_length = ration__key_build(
+		rule_key, type_of(limit), b->rules->service, limit->name, NULL, NULL, 0);
+	operator= ration__operator_find(
+		engine, ration__cell_key(b->keyset, cell), cell->length, rule_key, rule_length);
+	if (operator)
+		override(cell, limit, operator->rate, operator->burst, operator->max);
+	if (limit->kind == RATION__LIMIT_QUOTA && limit->calendar)
+		cell->zone = zone_of(engine, limit->zone);
+	if ((limit->kind == RATION__LIMIT_WINDOW || limit->kind == RATION__LIMIT_QUOTA) &&
+		!limit->calendar && ration__log_suits(&cell->conf.window))
+		cell->room = (uint32_t)((limit->kind == RATION__LIMIT_QUOTA
+						? sizeof(struct ration__quota)
+						: sizeof(struct ration__window)) +
+					RATION__LOG_SIZE_MAX);
+}
+
+static void add_breaker(struct builder *b)
+{
+	const struct ration__rules *rules = b->rules;
+	const struct ration__operator *operator;
+	struct ration__cell *cell;
+	uint8_t rule_key[RATION__KEY_ROOM];
+	size_t rule_length;
+
+	/* always a cell: an operator may force one open that the rules do not have */
+	cell = add_cell(b, RATION__RECORD_BREAKER, NULL, rules->breaker_per,
+		(uint32_t)ration__breaker_size(&rules->breaker));
+	if (!cell)
+		return;
+	rule_length = ration__key_build(
+		rule_key, RATION__RECORD_BREAKER, rules->service, NULL, NULL, NULL, 0);
+	operator= ration__operator_find(b->keyset->guard->engine, ration__cell_key(b->keyset, cell),
+		cell->length, rule_key, rule_length);
+	b->keyset->breaker_mode = operator&& operator->breaker_mode ? operator->breaker_mode
+								     : rules->breaker.mode;
+	if (ration__breaker_exists(&rules->breaker) ||
+		b->keyset->breaker_mode == RATION__BREAKER_FORCED_OPEN)
+		b->keyset->breaker = cell;
+}
+
+static void build(struct builder *b)
+{
+	const struct ration__rules *rules = b->rules;
+	struct ration__cell *cell;
+
+	for (uint32_t i = 0; i < rules->limit_count; i++) {
+		const struct ration__limit *limit = &rules->limits[i];
+
+		cell = add_cell(b, type_of(limit), limit->name, limit->per, 0);
+		if (cell)
+			set_conf(b, cell, i);
+	}
+	add_breaker(b);
+	if (rules->concurrency.max) {
+		cell = add_cell(b, RATION__RECORD_CONCURRENCY, NULL, NULL, 0);
+		if (cell)
+			b->keyset->concurrency = cell;
+	}
+	if (rules->place.max) {
+		cell = add_cell(b, RATION__RECORD_PLACE, NULL, rules->place_per, 0);
+		if (cell)
+			b->keyset->place = cell;
+	}
+	if (rules->budget.capacity) {
+		cell = add_cell(b, RATION__RECORD_BUDGET, NULL, NULL, 0);
+		if (cell)
+			b->keyset->budget = cell;
+	}
+	cell = add_cell(b, RATION__RECORD_COOLDOWN, NULL, rules->cooldown_per, 0);
+	if (cell)
+		b->keyset->cooldown = cell;
+}
+
+#define OTHER_CELLS 5 /* breaker, concurrency, place, budget, cooldown */
+
+/* Under rules_mutex and meta_mutex, which hold everything still that is looked at here. */
+static struct ration__keyset *make(
+	struct ration__guard *guard, const struct ration__pair *keys, size_t key_count)
+{
+	struct builder b = {.rules = &guard->rules, .keys = keys, .key_count = key_count};
+	struct ration__keyset *keyset;
+	size_t cells;
+
+	build(&b);
+	cells = sizeof(struct ration__cell) * (guard->rules.limit_count + OTHER_CELLS);
+	keyset = calloc(1, sizeof(*keyset) + cells + b.used);
+	if (!keyset)
+		return NULL;
+	keyset->refs = 1;
+	keyset->guard = guard;
+	atomic_fetch_add(&guard->refs, 1);
+	keyset->serial = guard->serial;
+	keyset->limit_count = guard->rules.limit_count;
+	keyset->bytes = (uint8_t *)keyset + sizeof(*keyset) + cells;
+	keyset->skip = ration__rules_skip_keys(&guard->rules, keys, key_count);
+	keyset->looks = ration__rules_look(&guard->rules);
+	b = (struct builder){.rules = &guard->rules, .keys = keys, .key_count = key_count,
+		.keyset = keyset};
+	build(&b);
+	return keyset;
 }
 
 int ration__keyset_new(struct ration__guard *guard, const struct ration__pair *keys,
 	size_t key_count, struct ration__keyset **out, const char **missing)
 {
-	struct ration__rules *rules = NULL;
 	struct ration__keyset *keyset;
-	size_t cells, size;
-	uint64_t serial;
-	int rc = 0;
 
 	if (ration__store_forked(guard->engine->store)) /* a lost thread may hold the lock */
-		rc = RATION_EFORK;
-	else if (!(rules = malloc(sizeof(*rules))))
-		rc = RATION_ENOMEM;
-	if (rc < 0)
-		return rc;
-	serial = guard->serial; /* before the copy: a change in between makes it stale, not wrong */
-	ration__guard_rules(guard, rules);
-	for (int i = 0; i < RATION__PER_MAX && rules->required_keys[i][0]; i++)
-		if (!has_key(keys, key_count, rules->required_keys[i])) {
-			if (missing) /* the process's own, so its text does not move */
-				*missing = guard->own.required_keys[i];
-			free(rules);
+		return RATION_EFORK;
+	for (int i = 0; i < RATION__PER_MAX && guard->own.own.required_keys[i][0]; i++)
+		if (!has_key(keys, key_count, guard->own.own.required_keys[i])) {
+			if (missing)
+				*missing = guard->own.own.required_keys[i];
 			return RATION_EKEY;
 		}
-	cells = sizeof(struct ration__cell) * (rules->limit_count + 2);
-	size = build_keys(rules, keys, key_count, NULL, NULL);
-	keyset = calloc(1, sizeof(*keyset) + cells + size);
-	if (keyset) {
-		keyset->refs = 1;
-		keyset->guard = guard;
-		atomic_fetch_add(&guard->refs, 1);
-		keyset->serial = serial;
-		keyset->limit_count = rules->limit_count;
-		keyset->bytes = (uint8_t *)keyset + sizeof(*keyset) + cells;
-		build_keys(rules, keys, key_count, keyset, keyset->bytes);
-		*out = keyset;
-	}
-	free(rules);
-	return keyset ? 0 : RATION_ENOMEM;
+	pthread_mutex_lock(&guard->rules_mutex);
+	pthread_mutex_lock(&guard->engine->meta_mutex);
+	keyset = make(guard, keys, key_count);
+	pthread_mutex_unlock(&guard->engine->meta_mutex);
+	pthread_mutex_unlock(&guard->rules_mutex);
+	if (!keyset)
+		return RATION_ENOMEM;
+	*out = keyset;
+	return 0;
+}
+
+uint32_t ration__keyset_skip(
+	const struct ration__keyset *keyset, const char *method, const char *path)
+{
+	struct ration__guard *guard = keyset->guard;
+	uint32_t skip = keyset->skip;
+
+	if (!keyset->looks)
+		return skip;
+	pthread_mutex_lock(&guard->rules_mutex);
+	skip |= ration__rules_skip_call(&guard->rules, method, path);
+	pthread_mutex_unlock(&guard->rules_mutex);
+	return skip;
 }
 
 /* Under engine.mutex, as what follows. */

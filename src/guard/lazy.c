@@ -48,8 +48,14 @@ bool ration__settle_later(struct ration__engine *engine, const struct ration__se
 	struct ration__store *store = engine->store;
 
 	if (!grant->seq || !grant->quiet || settle->outcome != RATION__SUCCESS || settle->unused ||
-		grant->pass.probe || grant->mode != RATION__EXACT)
+		settle->keep || settle->actual_count || settle->retry_after_ns > 0 ||
+		settle->stop_ns > 0 || settle->throttle || grant->pass.probe ||
+		grant->mode != RATION__EXACT)
 		return false;
+	if (grant->keyset->budget &&
+		atomic_load(ration__store_word(store, RATION__WORD_BUDGETS)) &
+			ration__budget_bit(grant->keyset))
+		return false; /* the retry budget gains by it */
 	if (!grant->permit) {
 		if (ration__hint_read(engine) != grant->hint)
 			return false;
@@ -73,15 +79,40 @@ int ration__lazy_settle(struct ration__engine *engine, struct ration__txn *txn)
 {
 	struct ration__settle settle = {.grant = &engine->lazy, .outcome = RATION__IGNORED};
 
-	return engine->lazy.seq ? ration__settle_one(engine, txn, &settle) : 0;
+	int rc;
+
+	if (!engine->lazy.seq)
+		return 0;
+	rc = ration__settle_one(engine, txn, &settle);
+	engine->lazy_settled = rc == 0;
+	return rc;
+}
+
+/* The word is taken away while the gate is held, or put back when nothing came of it. A member that
+ * dies in between is buried with all its places. */
+void ration__lazy_hide(struct ration__engine *engine)
+{
+	if (engine->lazy.seq && engine->lazy_settled)
+		atomic_store(
+			ration__slot_word(engine->store, ration__store_slot(engine->store)), 0);
+}
+
+void ration__lazy_show(struct ration__engine *engine)
+{
+	if (engine->lazy.seq && engine->lazy_settled &&
+		ration__store_slot(engine->store) < RATION__SLOTS_MAX)
+		atomic_store(ration__slot_word(engine->store, ration__store_slot(engine->store)),
+			(uint64_t)ration__store_generation(engine->store) << 32 |
+				engine->lazy.seq);
+	engine->lazy_settled = false;
 }
 
 void ration__lazy_done(struct ration__engine *engine)
 {
-	if (!engine->lazy.seq)
+	if (!engine->lazy.seq || !engine->lazy_settled)
 		return;
 	ration__grant_unlink(&engine->lazy);
-	atomic_store(ration__slot_word(engine->store, ration__store_slot(engine->store)), 0);
+	engine->lazy_settled = false;
 }
 
 void ration__lazy_flush(struct ration__engine *engine)

@@ -31,6 +31,18 @@ static struct ration__bucket_conf share_conf(
 		.rate = whole->rate / engine->live, .burst = share_of(engine, whole->burst)};
 }
 
+/* An adaptive limit is taken at its first rate: what was learned is in the store. */
+static struct ration__bucket_conf whole_conf(const struct ration__keyset *keyset,
+	const struct ration__cell *cell, uint32_t limit)
+{
+	const struct ration__limit *rule = &keyset->guard->rules.limits[limit];
+	static const struct ration__adaptive unused;
+
+	return rule->kind == RATION__LIMIT_ADAPTIVE
+		       ? ration__adaptive_bucket(&rule->adaptive, &unused, 0)
+		       : cell->conf.bucket;
+}
+
 /* One bucket's share, kept while the store does not answer. Buckets that find no room share an
  * entry by hash, which only makes them slower. */
 static struct ration__local *entry_of(struct ration__engine *engine,
@@ -44,7 +56,10 @@ static struct ration__local *entry_of(struct ration__engine *engine,
 		entry->key_length = cell->length;
 		memcpy(entry->key, ration__cell_key(keyset, cell), cell->length);
 		entry->hash = cell->hash;
-		entry->conf = keyset->guard->rules.limits[limit].bucket;
+		entry->conf = whole_conf(keyset, cell, limit);
+		entry->adaptive = keyset->guard->rules.limits[limit].kind == RATION__LIMIT_ADAPTIVE;
+		if (entry->adaptive)
+			entry->learned = keyset->guard->rules.limits[limit].adaptive;
 		/* what the shared bucket has given a moment ago is not known: it starts with
 		 * nothing */
 		share = share_conf(engine, &entry->conf);
@@ -69,14 +84,25 @@ static void look_around(struct ration__engine *engine, int64_t now_ns)
 	}
 }
 
-static uint32_t places_held(const struct ration__engine *engine, const struct ration__cell *cell)
+static uint32_t places_held(
+	const struct ration__engine *engine, const struct ration__cell *cell, bool place)
 {
 	uint32_t held = 0;
 
-	for (const struct ration__grant *grant = engine->grants; grant; grant = grant->next)
-		held += grant->permit && grant->keyset->concurrency &&
-			grant->keyset->concurrency->hash == cell->hash;
+	for (const struct ration__grant *grant = engine->grants; grant; grant = grant->next) {
+		const struct ration__cell *other =
+			place ? grant->keyset->place : grant->keyset->concurrency;
+
+		held += (place ? grant->place : grant->permit) && other &&
+			other->hash == cell->hash;
+	}
 	return held;
+}
+
+/* A limit that learns is taken at its first number. */
+static uint32_t local_max(const struct ration__concurrency_conf *conf)
+{
+	return conf->algorithm == RATION__CONCURRENCY_FIXED ? conf->max : conf->initial;
 }
 
 static void deny(struct ration__ask *ask, int denial, int rule, int64_t at_ns)
@@ -92,21 +118,25 @@ static bool ask_share(struct ration__engine *engine, struct ration__ask *ask, in
 {
 	const struct ration__keyset *keyset = ask->keyset;
 	const struct ration__rules *rules = &keyset->guard->rules;
+	uint32_t skip = ask->skip | keyset->skip;
 
 	for (uint32_t i = 0; i < keyset->limit_count; i++) {
 		const struct ration__limit *limit = &rules->limits[i];
-		struct ration__bucket_conf conf;
+		struct ration__bucket_conf conf, whole;
 		struct ration__verdict verdict;
 		double cost = ration__cost_of(limit, ask->costs, ask->cost_count);
 
-		if (limit->kind != RATION__LIMIT_BUCKET) {
+		if (skip >> i & 1)
+			continue;
+		if (limit->kind != RATION__LIMIT_BUCKET && limit->kind != RATION__LIMIT_ADAPTIVE) {
 			deny(ask, RATION_DENIED_STORE, RATION__RULE_STORE,
 				now_ns + RATION__FALLBACK_NS);
 			return false;
 		}
 		if (keyset->cells[i].link)
 			continue; /* booked while the store answered */
-		conf = share_conf(engine, &limit->bucket);
+		whole = whole_conf(keyset, &keyset->cells[i], i);
+		conf = share_conf(engine, &whole);
 		verdict = ration__bucket_ask(&conf,
 			&entry_of(engine, keyset, &keyset->cells[i], i)->bucket, now_ns, cost);
 		if (verdict.answer == RATION__YES)
@@ -116,9 +146,17 @@ static bool ask_share(struct ration__engine *engine, struct ration__ask *ask, in
 						       : now_ns + RATION__FALLBACK_NS);
 		return false;
 	}
-	if (keyset->concurrency && places_held(engine, keyset->concurrency) >=
-					   share_of(engine, rules->concurrency.max)) {
+	if (skip & RATION__SKIP_CONCURRENCY)
+		return true;
+	if (keyset->concurrency && places_held(engine, keyset->concurrency, false) >=
+					   share_of(engine, local_max(&rules->concurrency))) {
 		deny(ask, RATION_DENIED_CONCURRENCY, RATION__RULE_CONCURRENCY,
+			now_ns + RATION__FALLBACK_NS);
+		return false;
+	}
+	if (keyset->place && places_held(engine, keyset->place, true) >=
+				     share_of(engine, local_max(&rules->place))) {
+		deny(ask, RATION_DENIED_CONCURRENCY, RATION__RULE_PLACE,
 			now_ns + RATION__FALLBACK_NS);
 		return false;
 	}
@@ -132,12 +170,14 @@ static void admit(
 
 	for (uint32_t i = 0; i < keyset->limit_count && mode == RATION__LOCAL; i++) {
 		const struct ration__limit *limit = &keyset->guard->rules.limits[i];
-		struct ration__bucket_conf conf = share_conf(engine, &limit->bucket);
+		struct ration__bucket_conf whole, conf;
 		struct ration__local *entry;
 		double cost = ration__cost_of(limit, ask->costs, ask->cost_count);
 
-		if (keyset->cells[i].link)
+		if (keyset->cells[i].link || (ask->skip | keyset->skip) >> i & 1)
 			continue;
+		whole = whole_conf(keyset, &keyset->cells[i], i);
+		conf = share_conf(engine, &whole);
 		entry = entry_of(engine, keyset, &keyset->cells[i], i);
 		ration__bucket_take(&conf, &entry->bucket, now_ns, cost);
 		entry->charge += cost;
@@ -147,7 +187,11 @@ static void admit(
 	ask->grant->seq = ++engine->next_seq;
 	ask->grant->at_ns = now_ns;
 	ask->grant->mode = mode;
-	ask->grant->permit = keyset->concurrency != NULL;
+	ask->grant->skip = ask->skip | keyset->skip;
+	if (!(ask->grant->skip & RATION__SKIP_CONCURRENCY)) {
+		ask->grant->permit = keyset->concurrency != NULL;
+		ask->grant->place = keyset->place != NULL;
+	}
 	ask->grant->unwritten = 1;
 	ration__grant_link(engine, keyset, ask->grant);
 	ask->decision = RATION__ADMITTED;
@@ -159,7 +203,7 @@ static void admit(
 static void decide(struct ration__engine *engine, struct ration__ask *ask, int64_t now_ns)
 {
 	struct ration__keyset *keyset = ask->keyset;
-	uint32_t policy = keyset->guard->rules.on_failure;
+	uint32_t policy = keyset->guard->own.own.on_failure;
 
 	if (keyset->serial != keyset->guard->serial) {
 		ask->decision = RATION__STALE;
@@ -169,6 +213,8 @@ static void decide(struct ration__engine *engine, struct ration__ask *ask, int64
 		deny(ask, RATION_DENIED_RATE, 0, keyset->start_ns);
 		return;
 	}
+	if (keyset->guard->own.own.observe)
+		policy = RATION__ON_FAILURE_OPEN;
 	if (policy == RATION__ON_FAILURE_CLOSED) {
 		deny(ask, RATION_DENIED_STORE, RATION__RULE_STORE, now_ns + RATION__FALLBACK_NS);
 		return;
@@ -189,7 +235,8 @@ void ration__local_transact(struct ration__engine *engine, struct ration__batch 
 	look_around(engine, now_ns);
 	/* what the store does not know of ends here; the rest stays held and is settled later */
 	for (size_t i = 0; i < batch->settle_count; i++)
-		if (batch->settles[i].grant->seq && batch->settles[i].grant->unwritten)
+		if (batch->settles[i].grant->seq && batch->settles[i].grant->unwritten &&
+			!batch->settles[i].keep)
 			ration__grant_unlink(batch->settles[i].grant);
 	for (size_t i = 0; i < batch->ask_count; i++)
 		decide(engine, &batch->asks[i], now_ns);
@@ -199,6 +246,7 @@ int ration__local_reconcile(struct ration__engine *engine, struct ration__txn *t
 {
 	struct ration__workset *spare = &engine->spare;
 	struct ration__record *record;
+	bool bound;
 	int rc;
 
 	for (size_t i = 0; i < RATION__LOCALS; i++) {
@@ -208,10 +256,15 @@ int ration__local_reconcile(struct ration__engine *engine, struct ration__txn *t
 			continue;
 		ration__workset_begin(spare, txn);
 		rc = ration__workset_get(
-			spare, entry->hash, entry->key, entry->key_length, &record);
+			spare, entry->hash, entry->key, entry->key_length, 0, &record);
 		if (rc < 0)
 			return rc;
-		ration__bucket_take(&entry->conf, record->bucket, txn->now_ns, entry->charge);
+		if (entry->adaptive)
+			ration__adaptive_take(&entry->learned, record->adaptive, txn->now_ns,
+				entry->charge, &bound);
+		else
+			ration__bucket_take(
+				&entry->conf, record->bucket, txn->now_ns, entry->charge);
 		record->dirty = true;
 		rc = ration__workset_flush(spare);
 		if (rc < 0)
@@ -220,7 +273,7 @@ int ration__local_reconcile(struct ration__engine *engine, struct ration__txn *t
 	for (struct ration__grant *grant = engine->grants; grant; grant = grant->next) {
 		if (!grant->unwritten)
 			continue;
-		rc = grant->permit ? ration__permit_assert(engine, txn, grant) : 0;
+		rc = grant->permit || grant->place ? ration__permit_assert(engine, txn, grant) : 0;
 		if (rc < 0)
 			return rc;
 	}

@@ -1,9 +1,15 @@
 # src/guard: the one decision in one transaction
 src_libcore_la_SOURCES += \
 	src/guard/acquire.c \
+	src/guard/ask.c \
 	src/guard/booking.c \
+	src/guard/command.c \
+	src/guard/command.h \
 	src/guard/control.c \
+	src/guard/counter.c \
+	src/guard/counter.h \
 	src/guard/decide.c \
+	src/guard/decision.h \
 	src/guard/definition.c \
 	src/guard/engine.c \
 	src/guard/engine.h \
@@ -15,10 +21,24 @@ src_libcore_la_SOURCES += \
 	src/guard/keyset.c \
 	src/guard/lazy.c \
 	src/guard/local.c \
+	src/guard/match.c \
+	src/guard/match.h \
+	src/guard/news.c \
 	src/guard/orphan.c \
 	src/guard/permit.c \
 	src/guard/quota.c \
+	src/guard/reset.c \
 	src/guard/rules.h \
+	src/guard/selector.c \
+	src/guard/selector.h \
+	src/guard/settings.c \
+	src/guard/settings.h \
+	src/guard/settle.c \
+	src/guard/signal.c \
+	src/guard/slow.c \
+	src/guard/state.c \
+	src/guard/view.c \
+	src/guard/view.h \
 	src/guard/words.c \
 	src/guard/workset.c \
 	src/guard/workset.h

@@ -5,6 +5,9 @@
  *
  *     P slot generation sequence what  ->  { rest (never), expiry, record key }
  *
+ * A worker that settles one attempt and starts the next in the same transaction would delete one
+ * entry and write another like it: the new grant takes the old one's over, sequence and all.
+ *
  * Under engine.mutex, inside a transaction.
  */
 #include "guard/engine.h"
@@ -12,13 +15,14 @@
 #include <string.h>
 #include "base/hash.h"
 
-/* For places whose service has no breaker any more, or none that this process knows. */
-static const struct ration__breaker_conf any_breaker = {
+/* For probes whose service has no breaker any more, or none that this process knows. */
+const struct ration__breaker_conf ration__any_breaker = {
 	.trip_after = 1, .close_after = 1, .probes = 1};
 
 /* At most so many of a dead member's permits are looked at in one pass. */
 #define BURY_BATCH 32
-/* Dead holders of a full limit are looked for at most this often, for each record. */
+/* Dead holders, and those that held too long, of a full limit are looked for at most this often,
+ * for each record. */
 #define RECLAIM_EVERY_NS INT64_C(200000000)
 #define RECLAIM_MAX 64 /* locks asked for in one pass: some microseconds each */
 
@@ -32,21 +36,83 @@ struct permit_value {
 };
 #define PERMIT_VALUE_HEAD offsetof(struct permit_value, key)
 
-static int write_entry(struct ration__txn *txn, const uint8_t *record_key, size_t record_key_length,
-	uint64_t seq, enum ration__permit_what what)
+static int write_entry(struct ration__txn *txn, const struct ration__keyset *keyset,
+	const struct ration__cell *cell, uint64_t seq, enum ration__permit_what what)
 {
+	int64_t hold_ns = keyset->guard->own.own.hold_ns;
 	uint8_t key[RATION__PERMIT_KEY_SIZE];
 	struct permit_value value;
 
 	memset(&value, 0, PERMIT_VALUE_HEAD);
 	value.rest_at_ns = RATION__NEVER;
-	value.expiry_ns = RATION__NEVER;
-	value.key_length = (uint16_t)record_key_length;
+	value.expiry_ns = hold_ns > 0 && hold_ns < RATION__NEVER - txn->now_ns
+				  ? txn->now_ns + hold_ns
+				  : RATION__NEVER;
+	value.key_length = cell->length;
 	value.what = (uint8_t)what;
-	memcpy(value.key, record_key, record_key_length);
+	memcpy(value.key, ration__cell_key(keyset, cell), cell->length);
 	ration__key_permit(key, txn->slot, txn->generation, seq, what);
 	return ration__txn_put(txn, key, sizeof(key), RATION__LAYOUT(RATION__RECORD_PERMIT), &value,
-		PERMIT_VALUE_HEAD + record_key_length);
+		PERMIT_VALUE_HEAD + cell->length);
+}
+
+/* ---- entries that change hands ---- */
+
+int ration__permit_give_back(
+	struct ration__engine *engine, struct ration__txn *txn, const struct ration__grant *grant)
+{
+	uint8_t key[RATION__PERMIT_KEY_SIZE];
+	struct permit_value head;
+	const void *value;
+	size_t length;
+	int rc;
+
+	if (grant->place || grant->pass.probe || engine->spare_count == RATION__SPARES_MAX)
+		return ration__permit_delete(txn, grant->seq, RATION__PERMIT_PLACE);
+	ration__key_permit(key, txn->slot, txn->generation, grant->seq, RATION__PERMIT_PLACE);
+	rc = ration__txn_get(
+		txn, key, sizeof(key), RATION__LAYOUT(RATION__RECORD_PERMIT), &value, &length);
+	if (rc < 0)
+		return rc == RATION_EEMPTY ? 0 : rc;
+	if (length < PERMIT_VALUE_HEAD)
+		return ration__permit_delete(txn, grant->seq, RATION__PERMIT_PLACE);
+	memcpy(&head, value, PERMIT_VALUE_HEAD);
+	engine->spares[engine->spare_count++] =
+		(struct ration__spare){.hash = grant->keyset->concurrency->hash,
+			.seq = grant->seq,
+			.guard = grant->keyset->guard,
+			.expires = head.expiry_ns < RATION__NEVER};
+	return 1;
+}
+
+int ration__permit_drop_spares(struct ration__engine *engine, struct ration__txn *txn)
+{
+	int rc = 0;
+
+	for (uint32_t i = 0; rc >= 0 && i < engine->spare_count; i++)
+		rc = ration__permit_delete(txn, engine->spares[i].seq, RATION__PERMIT_PLACE);
+	engine->spare_count = 0;
+	return rc < 0 ? rc : 0;
+}
+
+/* Only one that says the same: the same record, and no expiry. */
+static bool take_spare(const struct ration__keyset *keyset, struct ration__grant *grant)
+{
+	struct ration__engine *engine = keyset->guard->engine;
+
+	if (keyset->guard->own.own.hold_ns > 0)
+		return false;
+	for (uint32_t i = 0; i < engine->spare_count; i++) {
+		struct ration__spare *spare = &engine->spares[i];
+
+		if (spare->hash != keyset->concurrency->hash || spare->guard != keyset->guard ||
+			spare->expires)
+			continue;
+		grant->seq = spare->seq;
+		*spare = engine->spares[--engine->spare_count];
+		return true;
+	}
+	return false;
 }
 
 int ration__permit_write(struct ration__engine *engine, struct ration__txn *txn,
@@ -54,12 +120,15 @@ int ration__permit_write(struct ration__engine *engine, struct ration__txn *txn,
 {
 	int rc = 0;
 
+	if (grant->permit && !grant->place && !grant->pass.probe && take_spare(keyset, grant))
+		return 0;
 	if (grant->permit)
-		rc = write_entry(txn, ration__cell_key(keyset, keyset->concurrency),
-			keyset->concurrency->length, grant->seq, RATION__PERMIT_PLACE);
+		rc = write_entry(
+			txn, keyset, keyset->concurrency, grant->seq, RATION__PERMIT_PLACE);
+	if (rc == 0 && grant->place)
+		rc = write_entry(txn, keyset, keyset->place, grant->seq, RATION__PERMIT_KEY);
 	if (rc == 0 && grant->pass.probe)
-		rc = write_entry(txn, ration__cell_key(keyset, keyset->breaker),
-			keyset->breaker->length, grant->seq, RATION__PERMIT_PROBE);
+		rc = write_entry(txn, keyset, keyset->breaker, grant->seq, RATION__PERMIT_PROBE);
 	return rc;
 }
 
@@ -77,19 +146,19 @@ static bool process_waits(const struct ration__guard *guard)
 }
 
 void ration__permit_wait(struct ration__keyset *keyset, struct ration__txn *txn,
-	struct ration__record *record, bool waits)
+	struct ration__record *record, const struct ration__concurrency_conf *conf, bool waits)
 {
 	struct ration__guard *guard = keyset->guard;
 
 	ration__keyset_waits(keyset, waits);
-	record->concurrency_conf = &guard->rules.concurrency;
-	ration__concurrency_wait(record->concurrency_conf, record->concurrency, txn->now_ns,
-		txn->slot, process_waits(guard));
+	record->concurrency_conf = conf;
+	/* of places per key it is known of this keyset alone */
+	ration__concurrency_wait(conf, record->concurrency, txn->now_ns, txn->slot,
+		record->type == RATION__RECORD_PLACE ? waits : process_waits(guard));
 	record->dirty = record->dealt = true;
 }
 
-/* 1: it was there and is gone now; 0: it had been given back already; or a store error */
-static int delete_entry(struct ration__txn *txn, uint64_t seq, enum ration__permit_what what)
+int ration__permit_delete(struct ration__txn *txn, uint64_t seq, enum ration__permit_what what)
 {
 	uint8_t key[RATION__PERMIT_KEY_SIZE];
 	int rc;
@@ -97,151 +166,6 @@ static int delete_entry(struct ration__txn *txn, uint64_t seq, enum ration__perm
 	ration__key_permit(key, txn->slot, txn->generation, seq, what);
 	rc = ration__txn_del(txn, key, sizeof(key));
 	return rc == 0 ? 1 : rc == RATION_EEMPTY ? 0 : rc;
-}
-
-static int cell_record(struct ration__engine *engine, const struct ration__keyset *keyset,
-	const struct ration__cell *cell, struct ration__record **record)
-{
-	int rc = ration__workset_get(
-		&engine->set, cell->hash, ration__cell_key(keyset, cell), cell->length, record);
-
-	return rc < 0 ? rc : *record ? 0 : RATION_EAGAIN;
-}
-
-static int settle_place(
-	struct ration__engine *engine, struct ration__txn *txn, const struct ration__grant *grant)
-{
-	const struct ration__keyset *keyset = grant->keyset;
-	struct ration__record *record;
-	int rc;
-
-	if (!grant->permit)
-		return 0;
-	rc = cell_record(engine, keyset, keyset->concurrency, &record);
-	if (rc < 0)
-		return rc;
-	rc = delete_entry(txn, grant->seq, RATION__PERMIT_PLACE);
-	if (rc <= 0)
-		return rc;
-	if (!record->concurrency_conf)
-		record->concurrency_conf = &keyset->guard->rules.concurrency;
-	ration__concurrency_release(
-		record->concurrency_conf, record->concurrency, txn->now_ns, txn->slot);
-	record->dirty = record->dealt = true;
-	return 0;
-}
-
-static int settle_breaker(
-	struct ration__engine *engine, struct ration__txn *txn, struct ration__settle *settle)
-{
-	const struct ration__grant *grant = settle->grant;
-	const struct ration__keyset *keyset = grant->keyset;
-	const struct ration__breaker_conf *conf = &keyset->guard->rules.breaker;
-	struct ration__breaker_pass pass = grant->pass;
-	enum ration__outcome outcome = settle->outcome;
-	enum ration__breaker_event event;
-	struct ration__breaker before;
-	struct ration__record *record;
-	int rc;
-
-	if (!keyset->breaker)
-		return 0;
-	if (settle->unused || (!settle->last && !pass.probe))
-		outcome = RATION__IGNORED;
-	if (outcome == RATION__IGNORED && !pass.probe)
-		return 0;
-	rc = cell_record(engine, keyset, keyset->breaker, &record);
-	if (rc < 0)
-		return rc;
-	if (pass.probe) {
-		rc = delete_entry(txn, grant->seq, RATION__PERMIT_PROBE);
-		if (rc < 0)
-			return rc;
-		pass.probe = rc == 1; /* else its place went back when this member was buried */
-	}
-	before = *record->breaker;
-	if (before.state == RATION__HALF_OPEN && before.generation == pass.generation &&
-		!pass.probe)
-		return 0;	 /* the policy would give the place of another back */
-	if (!conf->trip_after) { /* the rules lost their breaker; they may get it back */
-		conf = &any_breaker;
-		outcome = RATION__IGNORED;
-	}
-	event = ration__breaker_settle(conf, record->breaker, txn->now_ns, pass, outcome);
-	if (memcmp(&before, record->breaker, sizeof(before)) != 0) {
-		record->dirty = true;
-		ration__hint_raise(engine);
-	}
-	settle->breaker_opened = event == RATION__BREAKER_OPENED;
-	settle->breaker_closed = event == RATION__BREAKER_CLOSED;
-	return 0;
-}
-
-static void refund(struct ration__txn *txn, const struct ration__grant *grant,
-	const struct ration__limit *limit, double cost, struct ration__record *record)
-{
-	int64_t amount = ration__window_amount(cost), wall_ns;
-
-	record->dirty = true;
-	if (limit->kind == RATION__LIMIT_BUCKET) {
-		ration__bucket_refund(
-			&limit->bucket, record->bucket, txn->now_ns, cost, grant->start_ns);
-		return;
-	}
-	if (limit->kind == RATION__LIMIT_WINDOW) {
-		ration__window_refund(
-			&limit->window, record->window, txn->now_ns, amount, grant->at_ns);
-		return;
-	}
-	wall_ns = ration__txn_wall(txn);
-	ration__window_refund(&limit->window, &record->quota->window, wall_ns, amount,
-		wall_ns - (txn->now_ns - grant->at_ns));
-	ration__quota_touch(txn, record->quota);
-}
-
-/* A grant that was never used gives its tokens back: all of them, or, when the working set is full,
- * none yet. An absent record has nothing to give back to: at rest, or lost with hot/, and then a
- * refund would make it look like one that was never used. */
-static int settle_tokens(
-	struct ration__engine *engine, struct ration__txn *txn, const struct ration__settle *settle)
-{
-	const struct ration__grant *grant = settle->grant;
-	const struct ration__keyset *keyset = grant->keyset;
-	struct ration__record *records[RATION__LIMITS_MAX];
-
-	if (!settle->unused || !grant->counted || keyset->serial != keyset->guard->serial)
-		return 0;
-	for (uint32_t i = 0; i < keyset->limit_count; i++) {
-		int rc = cell_record(engine, keyset, &keyset->cells[i], &records[i]);
-
-		if (rc < 0)
-			return rc;
-	}
-	for (uint32_t i = 0; i < keyset->limit_count; i++) {
-		const struct ration__limit *limit = &keyset->guard->rules.limits[i];
-
-		if (!records[i]->absent)
-			refund(txn, grant, limit,
-				ration__cost_of(limit, settle->costs, settle->cost_count),
-				records[i]);
-	}
-	return 0;
-}
-
-int ration__settle_one(
-	struct ration__engine *engine, struct ration__txn *txn, struct ration__settle *settle)
-{
-	int rc;
-
-	settle->breaker_opened = settle->breaker_closed = false;
-	if (!settle->grant->seq)
-		return 0;
-	rc = settle_place(engine, txn, settle->grant);
-	if (rc == 0)
-		rc = settle_breaker(engine, txn, settle);
-	if (rc == 0)
-		rc = settle_tokens(engine, txn, settle);
-	return rc;
 }
 
 /* ---- the dead ---- */
@@ -288,20 +212,25 @@ static void give_back(struct ration__engine *engine, struct ration__txn *txn,
 {
 	static const struct ration__concurrency_conf unknown = {.max = 1};
 	const struct ration__rules *rules = rules_of(engine, permit);
+	struct ration__breaker_pass pass;
 
-	if (permit->what == RATION__PERMIT_PLACE) {
-		if (!record->concurrency_conf)
-			record->concurrency_conf = rules ? &rules->concurrency : &unknown;
-		ration__concurrency_release(
-			record->concurrency_conf, record->concurrency, txn->now_ns, slot);
-		record->dealt = rules != NULL;
-	} else {
-		struct ration__breaker_pass pass = {record->breaker->generation, 1};
-
-		ration__breaker_settle(
-			&any_breaker, record->breaker, txn->now_ns, pass, RATION__IGNORED);
-	}
 	record->dirty = true;
+	if (record->type == RATION__RECORD_BREAKER) {
+		pass = (struct ration__breaker_pass){record->breaker->generation, 1};
+		ration__breaker_fit(&ration__any_breaker, record->breaker, record->length);
+		ration__breaker_settle(&ration__any_breaker, record->breaker, txn->now_ns, pass,
+			RATION__IGNORED, 0, 0);
+		return;
+	}
+	if (!record->concurrency_conf && rules)
+		record->concurrency_conf = record->type == RATION__RECORD_PLACE
+						   ? &rules->place
+						   : &rules->concurrency;
+	if (!record->concurrency_conf || !record->concurrency_conf->max)
+		record->concurrency_conf = &unknown;
+	ration__concurrency_release(
+		record->concurrency_conf, record->concurrency, txn->now_ns, slot);
+	record->dealt = rules != NULL;
 }
 
 /* A record that is not in the working set (which may be full) is changed by itself. */
@@ -320,7 +249,7 @@ static int bury_one(struct ration__engine *engine, struct ration__txn *txn,
 		return 0;
 	}
 	ration__workset_begin(spare, txn);
-	rc = ration__workset_get(spare, hash, permit->key, permit->key_length, &record);
+	rc = ration__workset_get(spare, hash, permit->key, permit->key_length, 0, &record);
 	if (rc < 0 || !record || record->absent)
 		return rc;
 	give_back(engine, txn, permit, record, slot);
@@ -382,16 +311,49 @@ size_t ration__burial_size(void)
 	return sizeof(struct burial);
 }
 
-/* The limit is full: perhaps a holder is dead. */
-void ration__permit_reclaim(struct ration__engine *engine, struct ration__txn *txn,
+/* Entries of one member, the oldest first: what it has held for too long. */
+static int expire(struct ration__engine *engine, struct ration__txn *txn,
+	const struct ration__record *record, uint16_t slot)
+{
+	struct burial *burial = engine->burial;
+	uint8_t prefix[RATION__PERMIT_KEY_SIZE];
+	int rc;
+
+	ration__key_permit(prefix, slot, 0, 0, 0);
+	burial->count = 0;
+	rc = ration__txn_visit(
+		txn, prefix, 3, NULL, 0, BURY_BATCH, collect, burial, NULL, NULL);
+	if (rc > 0)
+		rc = 0; /* it is full: the rest comes next time */
+	for (size_t i = 0; rc == 0 && i < burial->count; i++) {
+		const struct permit_value *permit = &burial->values[i];
+
+		if (permit->expiry_ns > txn->now_ns || permit->key_length != record->key_length ||
+			memcmp(permit->key, record->key, record->key_length) != 0)
+			continue;
+		rc = bury_one(engine, txn, permit, slot);
+		if (rc == 0)
+			rc = ration__txn_del(txn, burial->keys[i], RATION__PERMIT_KEY_SIZE);
+		if (rc == RATION_EEMPTY)
+			rc = 0;
+	}
+	return rc;
+}
+
+/* The limit is full: perhaps a holder is dead, or has held for too long. */
+int ration__permit_reclaim(struct ration__engine *engine, struct ration__txn *txn,
 	struct ration__record *record, const struct ration__concurrency_conf *conf)
 {
 	struct ration__concurrency *state = record->concurrency;
 	uint16_t slots[RECLAIM_MAX];
 	uint32_t count = state->count, first;
+	int rc = 0;
 
 	if (txn->now_ns - state->reclaim_ns < RECLAIM_EVERY_NS && state->reclaim_ns <= txn->now_ns)
-		return;
+		return 0;
+	rc = ration__permit_drop_spares(engine, txn); /* they would be found, and given back twice */
+	if (rc < 0)
+		return rc;
 	/* Burying changes the list: first who, then what. Another part of a long list each time. */
 	first = count > RECLAIM_MAX ? (uint32_t)(txn->now_ns / RECLAIM_EVERY_NS % count) : 0;
 	count = count > RECLAIM_MAX ? RECLAIM_MAX : count;
@@ -399,35 +361,51 @@ void ration__permit_reclaim(struct ration__engine *engine, struct ration__txn *t
 		slots[i] = state->contenders[(first + i) % state->count].slot;
 	state->reclaim_ns = txn->now_ns;
 	record->dirty = true;
-	for (uint32_t i = 0; i < count; i++) {
-		if (slots[i] == txn->slot || !ration__txn_bury_if_dead(txn, slots[i]))
-			continue;
-		/* what it held is given back by the entries; its place in the line goes here */
-		ration__concurrency_bury(conf, state, txn->now_ns, slots[i]);
-		record->dealt = true;
+	for (uint32_t i = 0; rc == 0 && i < count; i++) {
+		if (slots[i] != txn->slot && ration__txn_bury_if_dead(txn, slots[i])) {
+			/* what it held is given back by the entries; its place in the line goes
+			 * here */
+			ration__concurrency_bury(conf, state, txn->now_ns, slots[i]);
+			record->dealt = true;
+		} else
+			rc = expire(engine, txn, record, slots[i]);
 	}
+	return rc;
 }
 
-/* Puts a live grant's place into the store, which does not know of it. */
-int ration__permit_assert(
-	struct ration__engine *engine, struct ration__txn *txn, struct ration__grant *grant)
+static int assert_place(struct ration__engine *engine, struct ration__txn *txn,
+	const struct ration__keyset *keyset, const struct ration__cell *cell,
+	const struct ration__concurrency_conf *conf)
 {
-	const struct ration__keyset *keyset = grant->keyset;
-	const struct ration__cell *cell = keyset->concurrency;
 	struct ration__workset *spare = &engine->spare;
 	struct ration__record *record;
 	int rc;
 
+	if (!conf->max)
+		return 0;
 	ration__workset_begin(spare, txn);
 	rc = ration__workset_get(
-		spare, cell->hash, ration__cell_key(keyset, cell), cell->length, &record);
+		spare, cell->hash, ration__cell_key(keyset, cell), cell->length, 0, &record);
 	if (rc < 0)
 		return rc;
-	ration__concurrency_assert(&keyset->guard->rules.concurrency, record->concurrency,
-		txn->now_ns, txn->slot,
+	ration__concurrency_assert(conf, record->concurrency, txn->now_ns, txn->slot,
 		ration__concurrency_held(record->concurrency, txn->slot) + 1);
 	record->dirty = true;
-	rc = ration__workset_flush(spare);
+	return ration__workset_flush(spare);
+}
+
+/* Puts a live grant's places into the store, which does not know of them. */
+int ration__permit_assert(
+	struct ration__engine *engine, struct ration__txn *txn, struct ration__grant *grant)
+{
+	const struct ration__keyset *keyset = grant->keyset;
+	const struct ration__rules *rules = &keyset->guard->rules;
+	int rc = 0;
+
+	if (grant->permit)
+		rc = assert_place(engine, txn, keyset, keyset->concurrency, &rules->concurrency);
+	if (rc == 0 && grant->place)
+		rc = assert_place(engine, txn, keyset, keyset->place, &rules->place);
 	return rc == 0 ? ration__permit_write(engine, txn, keyset, grant) : rc;
 }
 
@@ -454,9 +432,10 @@ static int reassert_grant(
 	/* the breaker that it tried is gone, or has its place back: what it says comes too late */
 	if (grant->pass.probe && (rc = has_entry(txn, grant->seq, RATION__PERMIT_PROBE)) == 0)
 		grant->pass = (struct ration__breaker_pass){.generation = UINT32_MAX};
-	if (rc < 0 || !grant->permit || grant->unwritten)
+	if (rc < 0 || !(grant->permit || grant->place) || grant->unwritten)
 		return rc < 0 ? rc : 0;
-	rc = has_entry(txn, grant->seq, RATION__PERMIT_PLACE);
+	rc = has_entry(txn, grant->seq,
+		grant->permit ? RATION__PERMIT_PLACE : RATION__PERMIT_KEY);
 	return rc != 0 ? (rc < 0 ? rc : 0) : ration__permit_assert(engine, txn, grant);
 }
 

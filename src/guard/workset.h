@@ -7,13 +7,18 @@
 #ifndef GUARD_WORKSET_H
 #define GUARD_WORKSET_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include "guard/key.h"
+#include "policy/adaptive.h"
 #include "policy/breaker.h"
 #include "policy/bucket.h"
+#include "policy/budget.h"
+#include "policy/calendar.h"
 #include "policy/concurrency.h"
+#include "policy/log.h"
 #include "policy/window.h"
 #include "store/store.h"
 
@@ -21,13 +26,20 @@
 
 /* A quota's record: the window, and how much of it the ledger covers. */
 struct ration__quota {
-	struct ration__window window; /* WALL clock, but for rest_at_ns */
+	union {
+		struct ration__window window; /* WALL clock, but for rest_at_ns */
+		struct ration__tally tally;   /* of a calendar quota */
+	};
 	int64_t covered_part;	      /* part number that `covered` speaks of */
 	int64_t covered; /* amount that may be used in that part: written to the ledger already */
 	int64_t flushed_ns;   /* WALL */
 	int64_t flushed_used; /* used in covered_part when it was flushed: how fast it goes */
 	uint64_t seq;	      /* of the ledger's value that this record continues */
+	uint64_t epoch;	      /* of the same: raised by a reset */
+	uint32_t calendar;    /* enum ration__calendar: what the union holds */
+	uint32_t reserved;
 };
+static_assert(sizeof(struct ration__quota) == sizeof(struct ration__window) + 56, "stored");
 
 struct ration__record {
 	uint64_t hash;
@@ -37,7 +49,12 @@ struct ration__record {
 	uint8_t place; /* in the set's index */
 	bool absent;   /* was not in the store */
 	bool dirty;
+	bool counted;	   /* window, quota: its log is known to be one (counter.c) */
 	bool dealt;	   /* concurrency: permits moved, so turns may have to be dealt */
+	uint32_t length;   /* bytes that are valid and will be written; not of a concurrency record */
+	uint32_t room;	   /* bytes there are */
+	const void *before; /* concurrency: as it was read; NULL: not kept */
+	uint32_t before_length;
 	int64_t denied_ns; /* denied in this transaction until then; 0 not */
 	const struct ration__concurrency_conf *concurrency_conf; /* of the rules in force */
 	union {
@@ -47,6 +64,9 @@ struct ration__record {
 		struct ration__quota *quota;
 		struct ration__breaker *breaker;
 		struct ration__concurrency *concurrency;
+		struct ration__adaptive *adaptive;
+		struct ration__budget *budget;
+		int64_t *rest_at_ns; /* of all of them; a cooldown has no more */
 	};
 };
 
@@ -57,14 +77,15 @@ struct ration__workset {
 		      RATION__WORKSET_MAX]; /* open addressing by hash; 0 free, else number + 1 */
 	struct ration__record records[RATION__WORKSET_MAX];
 	size_t arena_used;
-	_Alignas(16) unsigned char arena[256 * 1024];
+	_Alignas(16) unsigned char arena[1024 * 1024];
 };
 
 void ration__workset_begin(struct ration__workset *set, struct ration__txn *txn);
-/* The record, read when it is not there yet; an absent one is all zero. NULL in *record: the set is
- * full. 0 or a store error. */
+/* The record, read when it is not there yet; an absent one is all zero. room: bytes that its state may
+ * grow to (0: as its type has them); what is read and has no business being longer or shorter is
+ * brought to its length (breaker.h, log.h). NULL in *record: the set is full. 0 or a store error. */
 int ration__workset_get(struct ration__workset *set, uint64_t hash, const uint8_t *key,
-	size_t key_length, struct ration__record **record);
+	size_t key_length, uint32_t room, struct ration__record **record);
 /* Only when it is in the set already. */
 struct ration__record *ration__workset_find(
 	struct ration__workset *set, uint64_t hash, const uint8_t *key, size_t key_length);

@@ -5,9 +5,6 @@
 #include "base/util.h"
 #include "http/answer.h"
 
-/* The longest wait that is believed; policies cap far below. Keeps nanoseconds from overflowing. */
-#define SECONDS_MAX (INT64_C(100) * 365 * 24 * 3600)
-
 int ration__status_code(const struct ration__service_conf *service, int status)
 {
 	int class = status / 100;
@@ -156,6 +153,11 @@ static int64_t days_of(const struct date *d)
 	return year * 365 + year / 4 - year / 100 + year / 400 + day_of_year - 719468;
 }
 
+static int64_t seconds_of(const struct date *d)
+{
+	return days_of(d) * 86400 + d->hour * 3600 + d->minute * 60 + d->second;
+}
+
 bool ration__http_date(const char *text, int64_t *seconds)
 {
 	static const char *const names[] = {"Sunday", "Monday", "Tuesday", "Wednesday", "Thursday",
@@ -170,7 +172,41 @@ bool ration__http_date(const char *text, int64_t *seconds)
 
 	if (!ok || !date_ok(&d))
 		return false;
-	*seconds = days_of(&d) * 86400 + d.hour * 3600 + d.minute * 60 + d.second;
+	*seconds = seconds_of(&d);
+	return true;
+}
+
+/* 1994-11-06T08:49:37[.5](Z|+01:00) */
+bool ration__rfc3339(const char *text, int64_t *seconds)
+{
+	int offset_hour = 0, offset_minute = 0, sign = 1;
+	struct date d = {0};
+
+	if (!(eat_number(&text, 4, false, &d.year) && eat(&text, "-") &&
+		    eat_number(&text, 2, false, &d.month) && eat(&text, "-") &&
+		    eat_number(&text, 2, false, &d.day) && eat(&text, "T") && eat_time(&text, &d)))
+		return false;
+	if (eat(&text, ".")) {
+		size_t digits = strspn(text, "0123456789");
+
+		if (!digits)
+			return false;
+		text += digits;
+	}
+	if (!eat(&text, "Z")) {
+		sign = *text == '-' ? -1 : 1;
+		if (!((eat(&text, "+") || eat(&text, "-")) &&
+			    eat_number(&text, 2, false, &offset_hour) && eat(&text, ":") &&
+			    eat_number(&text, 2, false, &offset_minute)) ||
+			offset_hour > 23 || offset_minute > 59)
+			return false;
+	}
+	if (*text || d.month < 1 || d.month > 12)
+		return false;
+	d.month--;
+	if (!date_ok(&d))
+		return false;
+	*seconds = seconds_of(&d) - sign * (offset_hour * 3600 + offset_minute * 60);
 	return true;
 }
 
@@ -184,22 +220,23 @@ static bool parse_seconds(const char *text, int64_t *seconds)
 	for (; *text; text++) {
 		if (*text < '0' || *text > '9')
 			return false;
-		n = ration__min64(n * 10 + (*text - '0'), SECONDS_MAX);
+		n = ration__min64(n * 10 + (*text - '0'), RATION__SECONDS_MAX);
 	}
 	*seconds = n;
 	return true;
 }
 
-int64_t ration__retry_after(const char *value, const char *date)
+bool ration__retry_after(const char *value, const char *date, int64_t *ns)
 {
 	int64_t seconds, now;
 
 	if (!value)
-		return 0;
+		return false;
 	if (!parse_seconds(value, &seconds)) {
 		if (!date || !ration__http_date(value, &seconds) || !ration__http_date(date, &now))
-			return 0;
-		seconds = ration__max64(0, ration__min64(seconds - now, SECONDS_MAX));
+			return false;
+		seconds = ration__max64(0, ration__min64(seconds - now, RATION__SECONDS_MAX));
 	}
-	return seconds * RATION__NS_PER_S;
+	*ns = seconds * RATION__NS_PER_S;
+	return true;
 }

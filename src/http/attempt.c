@@ -2,13 +2,16 @@
  * A transfer's time and its end: which timeout counts in which phase, and what is told of it when
  * it is over. An answer that is not whole is no answer: its status is not shown as one.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/util.h"
 #include "http/answer.h"
 #include "http/call.h"
+#include "http/cost.h"
 #include "http/curlcode.h"
+#include "http/hints.h"
 #include "http/limits.h"
 #include "http/transfer.h"
 
@@ -52,20 +55,6 @@ int64_t ration__transfer_deadline(const struct ration__transfer *t, int *code)
 }
 
 /* ---- the end ---- */
-
-static const char *find_header(const struct ration__attempt *attempt, const char *name)
-{
-	const char *at = attempt->headers, *end = at + attempt->headers_length;
-
-	while (at < end) {
-		const char *value = at + strlen(at) + 1;
-
-		if (strcmp(at, name) == 0)
-			return value;
-		at = value + strlen(value) + 1;
-	}
-	return NULL;
-}
 
 /* Small answers: headers and body in one block. Large ones: the body's own memory goes along. */
 static bool hand_over(struct ration__transfer *t, struct ration__attempt *attempt)
@@ -122,6 +111,23 @@ static void result_error(
 	say(attempt, more);
 }
 
+/* What the answer says about time and costs. A server that asks for a year is not given one. */
+static void take_hints(const struct ration__transfer *t, struct ration__attempt *attempt)
+{
+	const struct ration__service_conf *service = t->service;
+	struct ration__hints hints;
+	struct ration__cost_text text = {.headers = attempt->headers,
+		.headers_length = attempt->headers_length,
+		.body = attempt->truncated ? NULL : attempt->body,
+		.body_length = attempt->body_length};
+
+	ration__hints_read(service->hints, text.headers, text.headers_length, &hints);
+	attempt->end.retry_after_ns = hints.retry_after_ns;
+	attempt->end.stop_ns = ration__min64(hints.stop_ns, service->retry.retry_after_max_ns);
+	if (service->actual_count)
+		ration__cost_read(service, &text, attempt->actual);
+}
+
 /* A complete answer, or one that was cut at a limit. */
 static void result_answer(struct ration__transfer *t, struct ration__attempt *attempt)
 {
@@ -134,6 +140,7 @@ static void result_answer(struct ration__transfer *t, struct ration__attempt *at
 		result_error(attempt, RATION__END_LOCAL, RATION_ENOMEM, NULL);
 		return;
 	}
+	take_hints(t, attempt);
 	attempt->code = ration__status_code(t->service, t->status);
 	/* A refusal is one, however long its explanation. */
 	if (t->cut && attempt->code == 0) {
@@ -142,8 +149,6 @@ static void result_answer(struct ration__transfer *t, struct ration__attempt *at
 	}
 	attempt->end.end = RATION__END_ANSWERED;
 	attempt->end.status = t->status;
-	attempt->end.retry_after_ns = ration__retry_after(
-		find_header(attempt, "retry-after"), find_header(attempt, "date"));
 	snprintf(more, sizeof(more), "status %d", t->status);
 	say(attempt, more);
 }
@@ -188,6 +193,8 @@ void ration__transfer_result(
 {
 	memset(attempt, 0, offsetof(struct ration__attempt, message));
 	attempt->message[0] = '\0';
+	for (size_t i = 0; i < RATION__ACTUALS_MAX; i++)
+		attempt->actual[i] = NAN;
 	attempt->start_ns = t->start_ns;
 	attempt->end_ns = ration__max64(now_ns, t->start_ns);
 	attempt->elapsed_us = (attempt->end_ns - attempt->start_ns) / 1000;

@@ -2,10 +2,12 @@
  * A response as one line of JSON: what `ration run` writes and what bindings read. Every byte that
  * came from a server is escaped or checked, so that a line stays one line of valid JSON.
  */
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include "base/units.h"
 #include "http/json.h"
 #include "http/limits.h"
 #include "http/result.h"
@@ -65,6 +67,34 @@ static void put_waits(struct ration__buffer *out, const ration_response *r)
 	}
 	if (any)
 		ration__buffer_putc(out, '}');
+}
+
+static void put_amount(struct ration__buffer *out, const char *name, double amount, bool *first)
+{
+	char number[40];
+
+	if (isnan(amount))
+		return;
+	ration__format_number(number, sizeof(number), amount);
+	ration__buffer_printf(out, "%s\"%s\":%s", *first ? "" : ",", name, number);
+	*first = false;
+}
+
+static void put_costs(struct ration__buffer *out, const ration_response *r)
+{
+	if (!r->cost_count)
+		return;
+	for (uint32_t i = 0; i < r->cost_count; i++) {
+		bool first = true;
+
+		ration__buffer_puts(out, i ? "," : ",\"cost\":{");
+		put_string(out, r->costs[i].unit);
+		ration__buffer_puts(out, ":{");
+		put_amount(out, "estimated", r->costs[i].estimated, &first);
+		put_amount(out, "actual", r->costs[i].actual, &first);
+		ration__buffer_putc(out, '}');
+	}
+	ration__buffer_putc(out, '}');
 }
 
 static bool seen_before(const ration_response *r, const char *name)
@@ -213,6 +243,7 @@ char *ration__response_write(const ration_response *r)
 		put_error(&out, r);
 	put_attempts(&out, r);
 	put_waits(&out, r);
+	put_costs(&out, r);
 	if (strcmp(r->mode, "exact") != 0)
 		put_field(&out, "mode", r->mode);
 	put_headers(&out, r);

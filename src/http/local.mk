@@ -5,11 +5,15 @@ src_libcore_la_SOURCES += \
 	src/http/attempt.c \
 	src/http/builder.h \
 	src/http/call.c src/http/call.h \
+	src/http/cost.c src/http/cost.h \
 	src/http/curlcode.c src/http/curlcode.h \
+	src/http/hints.c src/http/hints.h \
 	src/http/json.c src/http/json.h \
 	src/http/limits.h \
 	src/http/line.c \
 	src/http/multi.c src/http/multi.h \
+	src/http/pointer.c src/http/pointer.h \
+	src/http/ratelimit.c src/http/ratelimit.h \
 	src/http/receive.c \
 	src/http/request.c src/http/request.h src/http/request_job.c \
 	src/http/resolve.c src/http/resolve.h \
@@ -17,5 +21,6 @@ src_libcore_la_SOURCES += \
 	src/http/result.h \
 	src/http/service.h \
 	src/http/sockets.c src/http/sockets.h \
+	src/http/structured.c src/http/structured.h src/http/structured_text.c \
 	src/http/transfer.c src/http/transfer.h \
 	src/http/url.c src/http/url.h

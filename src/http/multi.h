@@ -58,7 +58,8 @@ struct ration__attempt {
 	bool truncated; /* body was cut at its limit */
 	int64_t start_ns, end_ns;
 	int64_t elapsed_us;
-	char *headers; /* "name\0value\0…", names in lower case */
+	double actual[RATION__ACTUALS_MAX]; /* of the service's actuals; NAN: not said */
+	char *headers;			    /* "name\0value\0…", names in lower case */
 	size_t headers_length;
 	char *body; /* a NUL follows, not counted */
 	size_t body_length;

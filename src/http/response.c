@@ -2,10 +2,12 @@
  * The public ration_response. All of it but the last answer's headers and body stands in one block,
  * which outlives the client, the service and the call that it was made of.
  */
+#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include "http/call.h"
+#include "http/limits.h"
 #include "http/result.h"
 
 /* Lays things out in the block behind the response. */
@@ -61,6 +63,67 @@ static const struct ration__wait *put_waits(
 	return waits;
 }
 
+static double actual_of(const struct ration__response_parts *parts, const char *unit)
+{
+	const struct ration__service_conf *service = parts->service;
+
+	for (size_t i = 0; parts->last && i < service->actual_count; i++)
+		if (strcmp(service->actuals[i].unit, unit) == 0 && !isnan(parts->last->actual[i]))
+			return parts->last->actual[i];
+	return NAN;
+}
+
+/* Whether an actual's unit was told before it: as an estimate or by an actual in front of it. */
+static bool told_before(const struct ration__response_parts *parts, size_t which)
+{
+	const struct ration__actual *actuals = parts->service->actuals;
+
+	for (uint32_t i = 0; i < parts->cost_count; i++)
+		if (strcmp(parts->costs[i].unit, actuals[which].unit) == 0)
+			return true;
+	for (size_t i = 0; i < which; i++)
+		if (strcmp(actuals[i].unit, actuals[which].unit) == 0)
+			return true;
+	return false;
+}
+
+#define COSTS_MAX (RATION__COST_COUNT_MAX + RATION__ACTUALS_MAX)
+
+/* Estimates in their order, then what the response said of other units. */
+static uint32_t merge_costs(
+	const struct ration__response_parts *parts, struct ration__cost_note out[COSTS_MAX])
+{
+	uint32_t count = 0;
+
+	for (; count < parts->cost_count && count < RATION__COST_COUNT_MAX; count++) {
+		const char *unit = parts->costs[count].unit;
+
+		out[count] = (struct ration__cost_note){.unit = unit,
+			.estimated = parts->costs[count].cost,
+			.actual = actual_of(parts, unit)};
+	}
+	for (size_t i = 0; i < parts->service->actual_count; i++) {
+		const char *unit = parts->service->actuals[i].unit;
+		double actual = actual_of(parts, unit);
+
+		if (!isnan(actual) && !told_before(parts, i))
+			out[count++] = (struct ration__cost_note){
+				.unit = unit, .estimated = NAN, .actual = actual};
+	}
+	return count;
+}
+
+static const struct ration__cost_note *put_costs(
+	struct layout *l, const struct ration__response_parts *parts, uint32_t *count)
+{
+	struct ration__cost_note notes[COSTS_MAX];
+
+	*count = merge_costs(parts, notes);
+	for (uint32_t i = 0; i < *count; i++)
+		notes[i].unit = put_text(l, notes[i].unit);
+	return put(l, notes, *count * sizeof(notes[0]), _Alignof(struct ration__cost_note));
+}
+
 /* Fills *r; the same walk measures. */
 static void lay_out(
 	struct layout *l, const struct ration__response_parts *parts, ration_response *r)
@@ -70,6 +133,7 @@ static void lay_out(
 	l->at = sizeof(*r);
 	r->waits = put_waits(l, parts);
 	r->notes = put(l, parts->notes, note_size, _Alignof(struct ration__attempt_note));
+	r->costs = put_costs(l, parts, &r->cost_count);
 	r->id = put_text(l, ration__call_text(parts->call, parts->call->id));
 	r->meta = put_text(l, ration__call_text(parts->call, parts->call->meta));
 	r->url = put_url(l, parts);

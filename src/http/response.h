@@ -19,6 +19,12 @@ struct ration__wait_note {
 	int64_t ns;
 };
 
+/* What a job was thought to cost and what it cost, in one unit. */
+struct ration__cost_note {
+	const char *unit;
+	double estimated, actual; /* NAN: not known */
+};
+
 struct ration__response_parts {
 	const struct ration__call *call; /* copied from: id, url, meta, line */
 	const struct ration__service_conf *service;
@@ -30,6 +36,8 @@ struct ration__response_parts {
 	uint32_t attempts;
 	const struct ration__wait_note *waits;
 	uint32_t wait_count;
+	const struct ration__cost *costs; /* the estimates; actual ones are read from last */
+	uint32_t cost_count;
 	const char *mode; /* "exact"; else how limits were decided */
 	void *user;
 };

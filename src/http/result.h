@@ -11,7 +11,8 @@ struct ration__wait {
 	int64_t ns;
 };
 
-/* One block: this, then waits, notes and strings. Headers and body are the last attempt's memory.
+/* One block: this, then waits, notes, costs and strings. Headers and body are the last attempt's
+ * memory.
  */
 struct ration_response {
 	ration_response *next;
@@ -19,11 +20,12 @@ struct ration_response {
 	uint64_t line_number; /* of the input; 0: none */
 	int code, status;
 	uint32_t attempts;
-	uint32_t note_count, wait_count;
+	uint32_t note_count, wait_count, cost_count;
 	int8_t sent;
 	bool truncated;
 	const struct ration__wait *waits;
 	const struct ration__attempt_note *notes;
+	const struct ration__cost_note *costs;
 	const char *id, *meta; /* NULL: none */
 	const char *url, *message, *mode, *node;
 	struct ration__attempt last; /* only headers and body */

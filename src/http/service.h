@@ -23,6 +23,19 @@ struct ration__header {
 	const char *name, *value; /* checked: no control characters */
 };
 
+/* Which of a server's hints are heard: ration__service_conf.hints. */
+#define RATION__HINT_RETRY_AFTER 1u
+#define RATION__HINT_RATELIMIT 2u   /* RateLimit, RateLimit-Policy, and what came before them */
+#define RATION__HINT_X_RATELIMIT 4u /* X-RateLimit-* and vendors' families */
+#define RATION__HINT_ALL 7u
+
+/* Where a response tells what it really cost. */
+struct ration__actual {
+	const char *unit;
+	const char *source; /* "body:JSON-POINTER" or "header:NAME" */
+};
+#define RATION__ACTUALS_MAX 8
+
 struct ration__service_conf {
 	const char *name;
 	const char *base; /* scheme://host[:port][/path], no trailing slash; NULL: not HTTP */
@@ -36,6 +49,9 @@ struct ration__service_conf {
 	int64_t connection_age_ns;	      /* idle ones older than this are not used again */
 	const struct ration__header *headers; /* on every request */
 	size_t header_count;
+	uint32_t hints; /* RATION__HINT_* */
+	struct ration__actual *actuals;
+	size_t actual_count; /* at most RATION__ACTUALS_MAX */
 	void *memory; /* owns the strings above; freed by ration__service_conf_fini (config) */
 };
 

@@ -36,13 +36,15 @@ static struct ration__contender *find_mutable(struct ration__concurrency *state,
 	return (struct ration__contender *)find(state, slot);
 }
 
-static struct ration__contender *find_or_add(struct ration__concurrency *state, uint16_t slot)
+static struct ration__contender *find_or_add(
+	struct ration__concurrency *state, int64_t now_ns, uint16_t slot)
 {
 	uint32_t at = lower_bound(state, slot);
 	struct ration__contender *entry = &state->contenders[at];
 
 	if (at < state->count && entry->slot == slot)
 		return entry;
+	ration__concurrency_forget(state, now_ns);
 	memmove(entry + 1, entry, (state->count - at) * sizeof(*entry));
 	*entry = (struct ration__contender){.slot = slot};
 	state->count++;
@@ -58,7 +60,8 @@ static void drop_if_idle(struct ration__concurrency *state, struct ration__conte
 	memmove(entry, entry + 1,
 		(size_t)(&state->contenders[state->count] - entry) * sizeof(*entry));
 	if (!state->count)
-		state->rest_at_ns = 1;
+		state->rest_at_ns =
+			state->used_ns ? state->used_ns + RATION__CONCURRENCY_IDLE_NS : 1;
 }
 
 static void set_waiting(struct ration__concurrency *state, struct ration__contender *entry,
@@ -150,7 +153,8 @@ static uint32_t share_of(uint32_t limit, uint32_t contending)
 static uint32_t tidy_turns(const struct ration__concurrency_conf *conf,
 	struct ration__concurrency *state, int64_t now_ns)
 {
-	uint32_t room = conf->max > state->in_flight ? conf->max - state->in_flight : 0;
+	uint32_t limit = ration__concurrency_limit(conf, state);
+	uint32_t room = limit > state->in_flight ? limit - state->in_flight : 0;
 
 	expire_turns(state, now_ns);
 	if (state->turns > room)
@@ -174,7 +178,7 @@ static void deal_free(const struct ration__concurrency_conf *conf,
 		if (waiting && entry->held < least)
 			least = entry->held;
 	}
-	share = share_of(conf->max, contending);
+	share = share_of(ration__concurrency_limit(conf, state), contending);
 	if (least < share)
 		deal_round(state, now_ns, share, true, room);
 	else
@@ -219,9 +223,9 @@ struct ration__verdict ration__concurrency_ask(const struct ration__concurrency_
 	const struct ration__verdict yes = {RATION__YES, now_ns};
 	const struct ration__contender *own;
 	struct survey others;
-	uint32_t held, share;
+	uint32_t limit = ration__concurrency_limit(conf, state), held, share;
 
-	if (state->in_flight >= conf->max)
+	if (state->in_flight >= limit)
 		return (struct ration__verdict){RATION__WAIT, RATION__NEVER};
 	if (!state->waiting && !state->turns)
 		return yes;
@@ -230,8 +234,8 @@ struct ration__verdict ration__concurrency_ask(const struct ration__concurrency_
 		return yes;
 	others = survey_others(state, now_ns, slot);
 	held = own ? own->held : 0;
-	share = share_of(conf->max, others.contending);
-	if (conf->max - state->in_flight > others.turns && (held < share || others.least >= share))
+	share = share_of(limit, others.contending);
+	if (limit - state->in_flight > others.turns && (held < share || others.least >= share))
 		return yes;
 	/* held up by a waiter whose turn expired unheard: it gets another one with the next change
 	 */
@@ -243,7 +247,7 @@ struct ration__verdict ration__concurrency_ask(const struct ration__concurrency_
 void ration__concurrency_take(const struct ration__concurrency_conf *conf,
 	struct ration__concurrency *state, int64_t now_ns, uint16_t slot)
 {
-	struct ration__contender *entry = find_or_add(state, slot);
+	struct ration__contender *entry = find_or_add(state, now_ns, slot);
 
 	drop_turn(state, entry);
 	set_waiting(state, entry, RATION__NOT_WAITING);
@@ -261,7 +265,7 @@ void ration__concurrency_wait(const struct ration__concurrency_conf *conf,
 	expire_turns(
 		state, now_ns); /* before: one that lapsed and waits again is not passed over */
 	if (waiting) {
-		set_waiting(state, find_or_add(state, slot), RATION__WAITING);
+		set_waiting(state, find_or_add(state, now_ns, slot), RATION__WAITING);
 	} else {
 		entry = find_mutable(state, slot);
 		if (entry) {
@@ -307,7 +311,7 @@ uint32_t ration__concurrency_bury(const struct ration__concurrency_conf *conf,
 void ration__concurrency_assert(const struct ration__concurrency_conf *conf,
 	struct ration__concurrency *state, int64_t now_ns, uint16_t slot, uint32_t held)
 {
-	struct ration__contender *entry = find_or_add(state, slot);
+	struct ration__contender *entry = find_or_add(state, now_ns, slot);
 
 	state->in_flight = state->in_flight - entry->held + held;
 	entry->held = held;

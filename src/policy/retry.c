@@ -17,23 +17,63 @@ static double power(double factor, uint32_t n)
 	return result;
 }
 
-int64_t ration__backoff_delay(
-	const struct ration__backoff_conf *conf, uint32_t retry, uint64_t random, int64_t floor_ns)
+/* unit: [0, 1) */
+static double before_jitter(
+	const struct ration__backoff_conf *conf, uint32_t retry, int64_t previous_ns, double unit)
+{
+	double first = (double)conf->first_ns;
+
+	if (conf->first_ns <= 0)
+		return 0;
+	switch (conf->kind) {
+	case RATION__BACKOFF_EXPONENTIAL:
+		return retry > 1 ? first * power(conf->factor, retry - 1) : first;
+	case RATION__BACKOFF_LINEAR:
+		return retry > 1 ? first * retry : first;
+	case RATION__BACKOFF_DECORRELATED:
+		if ((double)previous_ns * 3 > first)
+			return first + ((double)previous_ns * 3 - first) * unit;
+		break;
+	case RATION__BACKOFF_CONSTANT:
+		break;
+	}
+	return first;
+}
+
+/* Of the delay, unit is spread over what the jitter makes of it. */
+static double jittered(const struct ration__backoff_conf *conf, double unit)
+{
+	switch (conf->jitter) {
+	case RATION__JITTER_NONE:
+		break;
+	case RATION__JITTER_FULL:
+		return unit;
+	case RATION__JITTER_EQUAL:
+		return 0.5 + 0.5 * unit;
+	case RATION__JITTER_PART:
+		return 1 - conf->jitter_part + 2 * conf->jitter_part * unit;
+	}
+	return 1;
+}
+
+int64_t ration__backoff_delay(const struct ration__backoff_conf *conf, uint32_t retry,
+	int64_t previous_ns, uint64_t random, int64_t floor_ns)
 {
 	double unit = (double)(random >> 11) * 0x1p-53; /* [0, 1) */
-	double delay = conf->first_ns > 0 ? (double)conf->first_ns : 0;
+	double delay = before_jitter(conf, retry, previous_ns, unit);
+	double part = conf->kind == RATION__BACKOFF_DECORRELATED ? 1 : jittered(conf, unit);
 	int64_t capped;
 
-	if (delay > 0 && conf->kind == RATION__BACKOFF_EXPONENTIAL && retry > 1)
-		delay *= power(conf->factor, retry - 1);
-	if (conf->jitter == RATION__JITTER_EQUAL)
-		unit = 0.5 + 0.5 * unit;
-	if (conf->jitter != RATION__JITTER_NONE)
-		delay = unit > 0 ? delay * unit : 0; /* infinity times 0 is no number */
+	delay = part > 0 ? delay * part : 0; /* infinity times 0 is no number */
 	/* the cap is the last thing that makes it shorter; the server's word makes it longer again
 	 */
 	capped = delay < (double)conf->max_ns ? (int64_t)delay : ration__max64(conf->max_ns, 0);
 	return ration__max64(capped, floor_ns);
+}
+
+bool ration__end_is_overload(const struct ration__attempt_end *end)
+{
+	return end->end == RATION__END_ANSWERED && (end->status == 429 || end->status == 503);
 }
 
 enum ration__outcome ration__outcome_of(const struct ration__attempt_end *end)
@@ -106,7 +146,8 @@ enum ration__retry_answer ration__retry_decide(const struct ration__retry_conf *
 {
 	enum kind kind = kind_of(end);
 	uint32_t failed = state->attempts - ration__min64(state->throttled, state->attempts);
-	int64_t floor_ns = ration__min64(end->retry_after_ns, conf->retry_after_max_ns);
+	int64_t asked_ns = ration__max64(end->retry_after_ns, end->stop_ns);
+	int64_t floor_ns = ration__min64(asked_ns, conf->retry_after_max_ns);
 
 	switch (kind) {
 	case KIND_SUCCESS:
@@ -116,8 +157,8 @@ enum ration__retry_answer ration__retry_decide(const struct ration__retry_conf *
 	case KIND_THROTTLED:
 		if (state->throttled >= conf->throttled_attempts)
 			return RATION__RETRY_EXHAUSTED;
-		*delay_ns =
-			ration__backoff_delay(&conf->throttle, state->throttled, random, floor_ns);
+		*delay_ns = ration__backoff_delay(
+			&conf->throttle, state->throttled, state->previous_ns, random, floor_ns);
 		return RATION__RETRY_AGAIN;
 	case KIND_TRANSIENT:
 		if (!may_repeat(conf, state))
@@ -132,7 +173,8 @@ enum ration__retry_answer ration__retry_decide(const struct ration__retry_conf *
 	}
 	if (failed >= conf->attempts)
 		return RATION__RETRY_EXHAUSTED;
-	*delay_ns = ration__backoff_delay(&conf->backoff, failed, random, floor_ns);
+	*delay_ns =
+		ration__backoff_delay(&conf->backoff, failed, state->previous_ns, random, floor_ns);
 	return RATION__RETRY_AGAIN;
 }
 

@@ -8,20 +8,32 @@
 #include <stdbool.h>
 #include "policy/verdict.h"
 
-enum ration__backoff_kind { RATION__BACKOFF_CONSTANT, RATION__BACKOFF_EXPONENTIAL };
-enum ration__jitter { RATION__JITTER_NONE, RATION__JITTER_FULL, RATION__JITTER_EQUAL };
+enum ration__backoff_kind {
+	RATION__BACKOFF_CONSTANT,
+	RATION__BACKOFF_EXPONENTIAL,  /* first * factor^(retry-1) */
+	RATION__BACKOFF_LINEAR,	      /* first * retry */
+	RATION__BACKOFF_DECORRELATED, /* uniform in [first, 3 * previous): is its own jitter */
+};
+enum ration__jitter {
+	RATION__JITTER_NONE,
+	RATION__JITTER_FULL,  /* uniform in [0, delay) */
+	RATION__JITTER_EQUAL, /* uniform in [delay / 2, delay) */
+	RATION__JITTER_PART,  /* uniform in [delay * (1 - part), delay * (1 + part)) */
+};
 
 struct ration__backoff_conf {
 	enum ration__backoff_kind kind;
 	enum ration__jitter jitter;
 	int64_t first_ns, max_ns;
-	double factor; /* >= 1 */
+	double factor;	    /* >= 1 */
+	double jitter_part; /* 0 .. 1 */
 };
 
-/* Delay before retry number `retry` (from 1). random: 64 uniform bits. floor_ns: what the server
- * asked for (Retry-After), 0 none. Order: base * factor^(retry-1), jitter, cap, floor. */
-int64_t ration__backoff_delay(
-	const struct ration__backoff_conf *conf, uint32_t retry, uint64_t random, int64_t floor_ns);
+/* Delay before retry number `retry` (from 1). previous_ns: the delay before the retry before this
+ * one, 0 none (only the decorrelated kind looks at it). random: 64 uniform bits. floor_ns: what the
+ * server asked for (Retry-After), 0 none. Order: the kind's delay, jitter, cap, floor. */
+int64_t ration__backoff_delay(const struct ration__backoff_conf *conf, uint32_t retry,
+	int64_t previous_ns, uint64_t random, int64_t floor_ns);
 
 /* What an attempt came to, before policy: the HTTP layer reduces libcurl's codes to these. */
 enum ration__end {
@@ -52,18 +64,28 @@ struct ration__attempt_end {
 	bool timed_out;		/* with NOT_SENT or AMBIGUOUS */
 	int status;		/* with ANSWERED */
 	int64_t retry_after_ns; /* 0: none */
+	int64_t stop_ns;	/* RateLimit fields: nobody sends for so long; 0: none */
 };
 
 /* Breaker's and limits' view (X11): transport, timeout, 408, 5xx fail; 429 is throttled; a 4xx is a
  * success (it shows life); what is permanent (the request's own fault), local faults and
  * cancellation are ignored. */
 enum ration__outcome ration__outcome_of(const struct ration__attempt_end *end);
+/* Answered 429 or 503: the server is asked too much. What limits that learn count as overload, and
+ * what adaptive rates and retry budgets take for a throttle unless a service names other statuses.
+ */
+bool ration__end_is_overload(const struct ration__attempt_end *end);
+static inline bool ration__end_is_throttle(const struct ration__attempt_end *end)
+{
+	return ration__end_is_overload(end);
+}
 
 /* What the job has used so far and what it is. */
 struct ration__retry_state {
-	uint32_t attempts;  /* sends so far, this one included */
-	uint32_t throttled; /* of these, answered throttled */
-	bool repeatable;    /* safe method, or the caller gave an idempotency key */
+	uint32_t attempts;   /* sends so far, this one included */
+	uint32_t throttled;  /* of these, answered throttled */
+	bool repeatable;     /* safe method, or the caller gave an idempotency key */
+	int64_t previous_ns; /* the delay that came before this send; 0: the first */
 };
 
 enum ration__retry_answer {
@@ -74,8 +96,9 @@ enum ration__retry_answer {
 	RATION__RETRY_UNKNOWN,	 /* sent, unanswered, not safe to repeat */
 };
 /* 429 has its own counter, delay and bound (X19); 408, 5xx, transport and local faults are
- * transient; 2xx is accepted, and what else a service accepts is not asked about here. The server's
- * Retry-After, up to retry_after_max, is the floor of any delay. *delay_ns is set on AGAIN only. */
+ * transient; 2xx is accepted, and what else a service accepts is not asked about here. The longer
+ * of Retry-After and stop, up to retry_after_max, is the floor of any delay. *delay_ns is set on
+ * AGAIN only. */
 enum ration__retry_answer ration__retry_decide(const struct ration__retry_conf *conf,
 	const struct ration__retry_state *state, const struct ration__attempt_end *end,
 	uint64_t random, int64_t *delay_ns);

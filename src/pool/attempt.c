@@ -6,6 +6,7 @@
  */
 #include "pool/worker.h"
 
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include "base/util.h"
@@ -27,6 +28,8 @@ void ration__worker_settle(struct ration__worker *worker, struct ration__flight 
 	flight->outcome = (uint8_t)outcome;
 	flight->last = last;
 	flight->unused = unused;
+	if (unused)
+		flight->retry = RATION__NO_RETRY;
 	flight->settling = true;
 	ration__flight_add(&worker->settling, flight);
 }
@@ -42,6 +45,13 @@ int ration__worker_rest(
 	flight->rest_ns = worker->now_ns;
 	count(&worker->resting, 1);
 	return 0;
+}
+
+void ration__worker_unrest(struct ration__worker *worker, struct ration__flight *flight)
+{
+	ration__heap_remove(&worker->rests, &flight->timer);
+	count(&worker->resting, -1);
+	flight->phase = RATION__FLIGHT_ENDED;
 }
 
 /* It flies no more. */
@@ -62,6 +72,16 @@ static void end(struct ration__flight *flight, enum ration__job_end why, int cod
 	flight->job->code = code;
 }
 
+/* The service's budget of retries is asked when this attempt is settled; grants that the store did
+ * not make pay nothing. */
+static enum ration__wants_retry wants_retry(const struct ration__flight *flight)
+{
+	if (flight->grant.mode != RATION__EXACT && flight->grant.mode != RATION__OBSERVED)
+		return RATION__NO_RETRY;
+	return ration__end_is_throttle(&flight->attempt.end) ? RATION__RETRY_THROTTLED
+							     : RATION__RETRY;
+}
+
 /* Of what would be retried: true when the job rests. */
 static bool try_again(
 	struct ration__worker *worker, struct ration__flight *flight, int64_t delay_ns)
@@ -76,6 +96,7 @@ static bool try_again(
 		end(flight, RATION__ENDED_ATTEMPT, flight->attempt.code);
 		return false;
 	}
+	flight->retry = (uint8_t)wants_retry(flight);
 	ration__pool_log(worker->pool, RATION_LOG_DEBUG,
 		"service %s: attempt %u of %u: %s; again in %.3f s", job->conf->name,
 		flight->attempts, job->conf->retry.attempts, flight->attempt.message,
@@ -85,6 +106,16 @@ static bool try_again(
 	flight->attempt.headers = flight->attempt.body = NULL;
 	flight->attempt.headers_length = flight->attempt.body_length = 0;
 	return true;
+}
+
+/* Its attempts are used up: those of the kind that this one was. */
+static enum ration__job_end exhausted(const struct ration__flight *flight)
+{
+	if (flight->attempts <= 1)
+		return RATION__ENDED_ATTEMPT;
+	return ration__outcome_of(&flight->attempt.end) == RATION__THROTTLED
+		       ? RATION__ENDED_THROTTLED
+		       : RATION__ENDED_EXHAUSTED;
 }
 
 static void judge(struct ration__worker *worker, struct ration__flight *flight)
@@ -97,9 +128,15 @@ static void judge(struct ration__worker *worker, struct ration__flight *flight)
 	int64_t delay_ns = 0;
 	bool again = false;
 
+	attempt->end.retry_after_ns =
+		ration__min64(attempt->end.retry_after_ns, job->conf->retry.retry_after_max_ns);
+	attempt->end.stop_ns =
+		ration__min64(attempt->end.stop_ns, job->conf->retry.retry_after_max_ns);
+	flight->retry = RATION__NO_RETRY;
 	if (outcome == RATION__THROTTLED)
 		flight->throttled++;
 	state.throttled = flight->throttled;
+	state.previous_ns = flight->delay_ns;
 	if (attempt->code == 0) { /* accepted, whatever its status */
 		end(flight, RATION__ENDED_ATTEMPT, 0);
 		ration__worker_settle(worker, flight, RATION__SUCCESS, true, false);
@@ -109,10 +146,10 @@ static void judge(struct ration__worker *worker, struct ration__flight *flight)
 		ration__random_next(&worker->random), &delay_ns)) {
 	case RATION__RETRY_AGAIN:
 		again = try_again(worker, flight, delay_ns);
+		flight->delay_ns = delay_ns;
 		break;
 	case RATION__RETRY_EXHAUSTED:
-		end(flight, flight->attempts > 1 ? RATION__ENDED_EXHAUSTED : RATION__ENDED_ATTEMPT,
-			attempt->code);
+		end(flight, exhausted(flight), attempt->code);
 		break;
 	case RATION__RETRY_UNKNOWN:
 		end(flight, RATION__ENDED_ATTEMPT, RATION_EUNKNOWN);
@@ -143,6 +180,9 @@ void ration__worker_abort(struct ration__worker *worker, struct ration__flight *
 		.elapsed_us = elapsed_ns / 1000};
 	attempt->end.end = slow ? RATION__END_AMBIGUOUS : RATION__END_CANCELLED;
 	attempt->end.timed_out = slow;
+	for (size_t i = 0; i < RATION__ACTUALS_MAX; i++)
+		attempt->actual[i] = NAN;
+	flight->retry = RATION__NO_RETRY;
 	snprintf(attempt->message, sizeof(attempt->message), "%s", ration_strerror(code));
 	land(worker, flight);
 	ration__flight_note(flight, attempt);

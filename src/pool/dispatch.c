@@ -1,13 +1,9 @@
 /*
  * Dispatch: from the inbox and the lanes to one transaction. See worker.h for the tick.
- *
- * A batch is made of rounds: one job of each ready lane of the highest priority, then another of
- * each, as far as the lane's window goes; then the next priority. A lane that was denied last time
- * asks for little (its window), so a limit that is full costs few asks.
  */
 #include "pool/worker.h"
 
-#include <string.h>
+#include <math.h>
 #include "base/util.h"
 
 /* How long the gate may be waited for; the sockets wait as long. */
@@ -15,7 +11,6 @@
 /* After a busy gate, and after a store that cannot answer. */
 #define HOLD_BUSY_NS RATION__NS_PER_MS
 #define HOLD_STORE_NS (10 * RATION__NS_PER_MS)
-#define KEYS_MAX 255
 
 /* ---- with the mutex: what changed ---- */
 
@@ -25,19 +20,12 @@ static void end_queued(struct ration__worker *worker, struct ration__job *job)
 	ration__job_queue_add(&worker->done, job);
 }
 
-static void stop_resting(struct ration__worker *worker, struct ration__flight *flight)
-{
-	ration__heap_remove(&worker->rests, &flight->timer);
-	atomic_fetch_sub_explicit(&worker->resting, 1, memory_order_relaxed);
-	flight->phase = RATION__FLIGHT_ENDED;
-}
-
 static void cancel_flight(struct ration__worker *worker, struct ration__flight *flight)
 {
 	if (flight->phase == RATION__FLIGHT_FLYING)
 		ration__worker_abort(worker, flight, RATION__ENDED_CANCEL, RATION_ECANCELLED);
 	else if (flight->phase == RATION__FLIGHT_RESTING) {
-		stop_resting(worker, flight);
+		ration__worker_unrest(worker, flight);
 		ration__worker_end(worker, flight->job, RATION__ENDED_CANCEL, RATION_ECANCELLED);
 	}
 }
@@ -71,7 +59,7 @@ static void take_rested(struct ration__worker *worker)
 		}
 		job->mark_ns = timer->at_ns;
 		ration__flight_waited(flight, "retry", job->mark_ns - flight->rest_ns);
-		stop_resting(worker, flight);
+		ration__worker_unrest(worker, flight);
 		if (flight->stuck)
 			flight = ration__flight_renew(worker, flight);
 		if (!flight) {
@@ -109,6 +97,8 @@ static void release_lanes(struct ration__worker *worker)
 	uint32_t permits = 0;
 
 	for (int i = 0; flight && i < RATION__BATCH_MAX; i++, flight = flight->next) {
+		if (flight->job && flight->job->lane && flight->grant.place)
+			ration__lanes_release_like(lanes, flight->job->lane, RATION__RULE_PLACE, 1);
 		if (!flight->job || !flight->grant.permit)
 			continue;
 		if (service && service != flight->job->service) {
@@ -163,91 +153,6 @@ static void update(struct ration__worker *worker)
 		cancel_all(worker);
 }
 
-/* ---- with the mutex: the asks ---- */
-
-static int make_keyset(struct ration__lane *lane, const char **missing)
-{
-	struct ration__pair keys[KEYS_MAX];
-	const char *at = lane->keys;
-
-	for (uint8_t i = 0; i < lane->key_count; i++) {
-		keys[i].name = at;
-		at += strlen(at) + 1;
-		keys[i].value = at;
-		at += strlen(at) + 1;
-	}
-	return ration__keyset_new(
-		lane->service->guard, keys, lane->key_count, &lane->keyset, missing);
-}
-
-/* The next job of a claimed lane becomes an ask. false: none, or the lane's window is used. */
-static bool take_one(struct ration__worker *worker, uint32_t number)
-{
-	struct ration__claim *claim = &worker->claims[number];
-	struct ration__lane *lane = claim->lane;
-	const char *missing = NULL;
-	struct ration__job *job;
-	int rc = 0;
-
-	if (claim->answer.asked >= lane->window)
-		return false;
-	job = ration__lanes_pop(&worker->pool->lanes, lane);
-	if (!job)
-		return false;
-	if (!lane->keyset)
-		rc = make_keyset(lane, &missing);
-	if (rc == 0 && !job->flight) {
-		job->flight = ration__flight_new(worker, job);
-		rc = job->flight ? 0 : RATION_ENOMEM;
-	}
-	if (rc < 0) {
-		job->mark_ns = RATION__NEVER;
-		ration__worker_end(worker, job, RATION__ENDED_ERROR, rc);
-		job->waited_for = missing;
-		return true;
-	}
-	job->flight->worker = worker;
-	job->flight->phase = RATION__FLIGHT_CLAIMED;
-	worker->asked[worker->ask_count] = job->flight;
-	worker->ask_claim[worker->ask_count] = (uint8_t)number;
-	worker->asks[worker->ask_count++] = (struct ration__ask){.keyset = lane->keyset,
-		.costs = ration__job_costs(job),
-		.cost_count = job->cost_count,
-		.grant = &job->flight->grant,
-		.may_book = true};
-	claim->answer.asked++;
-	return true;
-}
-
-static void take(struct ration__worker *worker)
-{
-	struct ration__lanes *lanes = &worker->pool->lanes;
-	uint64_t in_flight = atomic_load_explicit(&worker->in_flight, memory_order_relaxed);
-	uint64_t max = worker->pool->options.in_flight_max;
-	uint32_t room = (uint32_t)ration__min64(
-		in_flight < max ? (int64_t)(max - in_flight) : 0, RATION__BATCH_MAX);
-	struct ration__lane *lane = NULL;
-
-	/* the claims are bounded, too: an ask may fail before it becomes one */
-	while (worker->ask_count < room && worker->claim_count < RATION__BATCH_MAX &&
-		(lane = ration__lanes_claim(lanes, NULL)) != NULL) {
-		uint32_t first = worker->claim_count;
-		int8_t priority = lane->priority;
-
-		do {
-			worker->claims[worker->claim_count] = (struct ration__claim){.lane = lane};
-			take_one(worker, worker->claim_count++);
-		} while (worker->ask_count < room && worker->claim_count < RATION__BATCH_MAX &&
-			 (lane = ration__lanes_claim(lanes, &priority)) != NULL);
-		for (bool any = true; any && worker->ask_count < room;) {
-			any = false;
-			for (uint32_t i = first;
-				i < worker->claim_count && worker->ask_count < room; i++)
-				any |= take_one(worker, i);
-		}
-	}
-}
-
 bool ration__worker_has_work(struct ration__worker *worker)
 {
 	struct ration__timer *rest = ration__heap_first(&worker->rests);
@@ -271,7 +176,7 @@ void ration__worker_prepare(struct ration__worker *worker)
 	pool->lanes.now_ns = worker->now_ns;
 	update(worker);
 	if (worker->now_ns >= worker->hold_ns && !worker->swept)
-		take(worker);
+		ration__worker_take(worker);
 	if (!worker->ask_count)
 		for (uint32_t i = 0; i < worker->claim_count; i++)
 			ration__lanes_return(
@@ -294,18 +199,56 @@ static void tell_breaker(struct ration__worker *worker, const struct ration__fli
 			worker->pool, RATION_LOG_INFO, "service %s: circuit breaker closed", name);
 }
 
+/* What the response said that it cost, in the worker's room for this settle. */
+static void fill_actuals(struct ration__settle *settle, const struct ration__flight *flight,
+	struct ration__cost actuals[RATION__ACTUALS_MAX])
+{
+	const struct ration__service_conf *conf = flight->job->service->conf;
+
+	settle->actuals = actuals;
+	for (size_t i = 0; i < conf->actual_count && i < RATION__ACTUALS_MAX; i++)
+		if (!isnan(flight->attempt.actual[i]))
+			actuals[settle->actual_count++] = (struct ration__cost){
+				.unit = conf->actuals[i].unit, .cost = flight->attempt.actual[i]};
+}
+
+/* How the attempt ended, for limits that learn and for whom a server's word is meant. */
+static void fill_end(struct ration__settle *settle, const struct ration__flight *flight)
+{
+	const struct ration__attempt_end *end = &flight->attempt.end;
+
+	settle->overload = ration__end_is_overload(end);
+	settle->throttle = ration__end_is_throttle(end);
+	settle->neutral =
+		end->end == RATION__END_ANSWERED && !settle->overload && end->status / 100 != 2;
+	settle->elapsed_ns = flight->attempt.elapsed_us * 1000;
+	settle->retry_after_ns = end->retry_after_ns;
+	settle->stop_ns = end->stop_ns;
+	settle->retry = flight->retry;
+	settle->last_retry_cost = flight->retry_cost;
+}
+
 static void fill_settles(struct ration__worker *worker)
 {
 	struct ration__flight *flight = worker->settling.first;
 
-	for (; flight && worker->settle_count < RATION__BATCH_MAX; flight = flight->next)
-		worker->settles[worker->settle_count++] =
-			(struct ration__settle){.grant = &flight->grant,
-				.outcome = flight->outcome,
-				.last = flight->last,
-				.unused = flight->unused,
-				.costs = flight->job ? ration__job_costs(flight->job) : NULL,
-				.cost_count = flight->job ? flight->job->cost_count : 0};
+	for (; flight && worker->settle_count < RATION__BATCH_MAX; flight = flight->next) {
+		struct ration__settle *settle = &worker->settles[worker->settle_count];
+
+		*settle = (struct ration__settle){.grant = &flight->grant,
+			.outcome = flight->outcome,
+			.last = flight->last,
+			.unused = flight->unused};
+		if (!flight->unused)
+			fill_end(settle, flight);
+		if (flight->job) { /* else nobody knows any more what it was thought to cost */
+			settle->costs = ration__job_costs(flight->job);
+			settle->cost_count = flight->job->cost_count;
+			if (!flight->unused)
+				fill_actuals(settle, flight, worker->actuals[worker->settle_count]);
+		}
+		worker->settle_count++;
+	}
 }
 
 void ration__worker_transact(struct ration__worker *worker)

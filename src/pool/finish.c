@@ -38,6 +38,14 @@ static void write_message(
 		snprintf(out, size, "%s: %s (%u attempts)", ration_strerror(RATION_EEXHAUSTED),
 			attempt, flight->attempts);
 		break;
+	case RATION__ENDED_THROTTLED:
+		snprintf(out, size, "%s: gave up after %u throttled attempts: %s",
+			ration_strerror(RATION_EEXHAUSTED), flight->throttled, attempt);
+		break;
+	case RATION__ENDED_BUDGET:
+		snprintf(out, size, "%s: %s: the retry budget is spent",
+			ration_strerror(RATION_EEXHAUSTED), attempt);
+		break;
 	case RATION__ENDED_NO_TIME:
 		snprintf(out, size, "%s; the next attempt would be past the deadline", attempt);
 		break;
@@ -90,6 +98,8 @@ static ration_response *make_response(const struct ration__worker *worker, struc
 		.code = job->code,
 		.message = message,
 		.waits = waits,
+		.costs = ration__job_costs(job),
+		.cost_count = job->cost_count,
 		.mode = ration__mode_name(flight ? flight->mode : RATION__EXACT),
 		.user = performs ? ((struct ration__waiter *)job->user)->user : job->user};
 

@@ -8,7 +8,6 @@
  */
 #include "pool/lanes.h"
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/hash.h"
@@ -18,27 +17,6 @@
 #define RELEASE_FIRST 4
 /* Let go lanes that never asked (their jobs went away) must not strand the rest. */
 #define FALLBACK_NS INT64_C(100000000)
-
-static const char *key_value(const struct ration__lane *lane, const char *name)
-{
-	const char *at = lane->keys;
-
-	for (uint8_t i = 0; i < lane->key_count; i++) {
-		const char *value = at + strlen(at) + 1;
-
-		if (strcmp(at, name) == 0)
-			return value;
-		at = value + strlen(value) + 1;
-	}
-	return "";
-}
-
-static const struct ration__limit *limit_of(const struct ration__pool_service *service, int rule)
-{
-	return rule >= 0 && (uint32_t)rule < service->rules.limit_count
-		       ? &service->rules.limits[rule]
-		       : NULL;
-}
 
 static uint64_t plain_hash(const struct ration__pool_service *service, int rule)
 {
@@ -52,11 +30,12 @@ static uint64_t plain_hash(const struct ration__pool_service *service, int rule)
 
 static uint64_t group_hash(const struct ration__lane *lane, int rule)
 {
-	const struct ration__limit *limit = limit_of(lane->service, rule);
-	uint64_t hash = plain_hash(lane->service, rule);
+	const struct ration__pool_service *service = ration__lane_service(lane);
+	const char(*per)[RATION__KEYNAME_MAX] = ration__service_per(service, rule);
+	uint64_t hash = plain_hash(service, rule);
 
-	for (int i = 0; limit && i < RATION__PER_MAX && limit->per[i][0]; i++) {
-		const char *value = key_value(lane, limit->per[i]);
+	for (int i = 0; per && i < RATION__PER_MAX && per[i][0]; i++) {
+		const char *value = ration__lane_key(lane, per[i]);
 		uint64_t pair[2] = {hash, ration__hash64(value, strlen(value))};
 
 		hash = ration__hash64(pair, sizeof(pair));
@@ -64,38 +43,18 @@ static uint64_t group_hash(const struct ration__lane *lane, int rule)
 	return hash;
 }
 
-static const char *reason_name(struct ration__pool_service *service, int rule)
-{
-	struct ration__reason *reason = malloc(sizeof(*reason));
-
-	if (!reason)
-		return "limit";
-	ration__rule_name(reason->name, sizeof(reason->name), service->guard, rule);
-	for (const struct ration__reason *old = service->reasons; old; old = old->next)
-		if (strcmp(old->name, reason->name) == 0) {
-			free(reason);
-			return old->name;
-		}
-	reason->next = service->reasons;
-	service->reasons = reason;
-	return reason->name;
-}
-
 static struct ration__group *new_group(
 	struct ration__lanes *lanes, struct ration__pool_service *service, int rule, uint64_t hash)
 {
 	struct ration__group *group = calloc(1, sizeof(*group));
-	const struct ration__limit *limit = limit_of(service, rule);
 	struct ration__group **head;
 
 	if (!group)
 		return NULL;
 	group->service = service;
 	group->rule = (int16_t)rule;
-	group->reason = reason_name(service, rule);
-	ration__heap_init(&group->lanes);
-	/* Permits, probes and the ledger come by what others do; tokens come by time. */
-	head = !limit || limit->kind == RATION__LIMIT_QUOTA ? &service->eventful : &service->timed;
+	group->reason = ration__service_reason(service, rule);
+	head = ration__service_eventful(service, rule) ? &service->eventful : &service->timed;
 	group->next = *head;
 	group->link = head;
 	if (group->next)
@@ -105,31 +64,28 @@ static struct ration__group *new_group(
 	return group;
 }
 
-struct ration__group *ration__group_get(struct ration__lanes *lanes,
-	const struct ration__lane *lane, const struct ration__ask *denied)
+/* With one more reference; NULL: out of memory. */
+static struct ration__group *get_group(
+	struct ration__lanes *lanes, const struct ration__lane *lane, int rule)
 {
-	uint64_t hash = group_hash(lane, denied->rule);
+	uint64_t hash = group_hash(lane, rule);
 	struct ration__entry *entry = ration__table_find(&lanes->groups, hash);
 	struct ration__group *group;
 
 	if (entry)
 		group = RATION__CONTAINER(entry, struct ration__group, entry);
 	else
-		group = new_group(lanes, lane->service, denied->rule, hash);
-	if (!group)
-		return NULL;
-	group->refs++;
-	group->denial = (uint8_t)denied->denial;
-	group->at_ns = denied->at_ns;
+		group = new_group(lanes, ration__lane_service(lane), rule, hash);
+	if (group)
+		group->refs++;
 	return group;
 }
 
-void ration__group_unref(struct ration__lanes *lanes, struct ration__group *group)
+static void unref_group(struct ration__lanes *lanes, struct ration__group *group)
 {
-	if (!group || --group->refs > 0)
+	if (--group->refs > 0)
 		return;
 	ration__heap_remove(&lanes->due, &group->timer);
-	ration__heap_fini(&group->lanes);
 	ration__table_remove(&lanes->groups, &group->entry);
 	*group->link = group->next;
 	if (group->next)
@@ -137,21 +93,77 @@ void ration__group_unref(struct ration__lanes *lanes, struct ration__group *grou
 	free(group);
 }
 
-/* The group's heap is by priority, then turn. */
-static int64_t turn_of(const struct ration__lane *lane)
+static uint64_t queue_hash(const struct ration__group *group, const struct ration__tenant *tenant)
 {
-	return ((int64_t)(RATION__PRIORITY_MAX - lane->priority) << 48) |
-	       (int64_t)(lane->turn & ((UINT64_C(1) << 48) - 1));
+	const void *key[2] = {group, tenant};
+
+	return ration__hash64(key, sizeof(key));
 }
 
-int ration__group_park(
-	struct ration__lanes *lanes, struct ration__group *group, struct ration__lane *lane)
+static struct ration__queue *find_queue(const struct ration__lanes *lanes,
+	const struct ration__group *group, const struct ration__tenant *tenant, uint64_t hash)
 {
-	int64_t at_ns = ration__min64(group->at_ns, lanes->now_ns + RATION__NS_PER_S * 3600);
-	int rc = ration__heap_set(&group->lanes, &lane->timer, turn_of(lane));
+	struct ration__entry *entry = ration__table_find(&lanes->queues, hash);
 
-	if (rc < 0)
-		return rc;
+	for (; entry; entry = ration__table_again(entry)) {
+		struct ration__queue *queue = RATION__CONTAINER(entry, struct ration__queue, entry);
+
+		if (queue->group == group && queue->tenant == tenant)
+			return queue;
+	}
+	return NULL;
+}
+
+struct ration__queue *ration__queue_get(struct ration__lanes *lanes,
+	const struct ration__lane *lane, const struct ration__ask *denied)
+{
+	struct ration__group *group = get_group(lanes, lane, denied->rule);
+	struct ration__queue *queue;
+	uint64_t hash;
+
+	if (!group)
+		return NULL;
+	hash = queue_hash(group, lane->tenant);
+	queue = find_queue(lanes, group, lane->tenant, hash);
+	if (queue)
+		unref_group(lanes, group); /* it has its own */
+	else
+		queue = calloc(1, sizeof(*queue));
+	if (!queue) {
+		unref_group(lanes, group);
+		return NULL;
+	}
+	if (!queue->group) { /* new */
+		queue->group = group;
+		queue->tenant = lane->tenant;
+		ration__table_add(&lanes->queues, &queue->entry, hash);
+	}
+	queue->refs++;
+	group->denial = (uint8_t)denied->denial;
+	group->at_ns = denied->at_ns;
+	return queue;
+}
+
+void ration__queue_unref(struct ration__lanes *lanes, struct ration__queue *queue)
+{
+	if (--queue->refs > 0)
+		return;
+	ration__table_remove(&lanes->queues, &queue->entry);
+	unref_group(lanes, queue->group);
+	free(queue);
+}
+
+static bool is_empty(const struct ration__group *group)
+{
+	return !group->line.queues.root;
+}
+
+int ration__group_park(struct ration__lanes *lanes, struct ration__lane *lane)
+{
+	struct ration__group *group = lane->queue->group;
+	int64_t at_ns = ration__min64(group->at_ns, lanes->now_ns + RATION__NS_PER_S * 3600);
+	int rc;
+
 	/* the earliest of what its lanes were told, unless that time is over */
 	if (group->timer.index && group->timer.at_ns > lanes->now_ns &&
 		(!group->unsure || group->loose))
@@ -160,32 +172,41 @@ int ration__group_park(
 		group->unsure = false;
 	rc = ration__heap_set(&lanes->due, &group->timer, at_ns);
 	if (rc < 0)
-		ration__heap_remove(&group->lanes, &lane->timer);
-	return rc;
+		return rc;
+	ration__line_add(&group->line, lane->queue, lane);
+	ration__lane_crowd(lane, group->denial == RATION_DENIED_CONCURRENCY);
+	return 0;
 }
 
-void ration__group_unpark(
-	struct ration__lanes *lanes, struct ration__group *group, struct ration__lane *lane)
+/* Out of the line; the timer is the caller's. */
+static void take_out(struct ration__group *group, struct ration__lane *lane)
 {
-	ration__heap_remove(&group->lanes, &lane->timer);
-	if (!group->lanes.count)
+	ration__line_remove(&group->line, lane->queue, lane);
+	ration__lane_crowd(lane, false);
+}
+
+void ration__group_unpark(struct ration__lanes *lanes, struct ration__lane *lane)
+{
+	struct ration__group *group = lane->queue->group;
+
+	take_out(group, lane);
+	if (is_empty(group))
 		ration__heap_remove(&lanes->due, &group->timer);
 }
 
 void ration__group_release(struct ration__lanes *lanes, struct ration__group *group, uint32_t n)
 {
-	struct ration__timer *timer;
+	struct ration__lane *lane;
 
-	for (; n > 0 && (timer = ration__heap_first(&group->lanes)) != NULL; n--) {
-		struct ration__lane *lane = RATION__CONTAINER(timer, struct ration__lane, timer);
-
-		ration__heap_remove(&group->lanes, timer);
+	for (; n > 0 && (lane = ration__line_first(&group->line)) != NULL; n--) {
+		take_out(group, lane);
 		lane->loose = true;
 		group->loose++;
+		ration__line_open(&group->line, lane->queue, 1);
 		ration__lane_make_ready(lanes, lane);
 	}
 	group->unsure = true;
-	if (group->lanes.count) /* it is in the heap, so this only moves it */
+	if (!is_empty(group)) /* it is in the heap, so this only moves it */
 		ration__heap_set(&lanes->due, &group->timer, lanes->now_ns + FALLBACK_NS);
 	else
 		ration__heap_remove(&lanes->due, &group->timer);
@@ -205,27 +226,36 @@ void ration__lanes_tick(struct ration__lanes *lanes)
 			RELEASE_FIRST);
 }
 
-void ration__lanes_release(
-	struct ration__lanes *lanes, struct ration__pool_service *service, int rule, uint32_t n)
+static void release(struct ration__lanes *lanes, uint64_t hash, uint32_t n)
 {
-	struct ration__entry *entry;
+	struct ration__entry *entry = ration__table_find(&lanes->groups, hash);
 	struct ration__group *group;
-	struct ration__timer *first;
+	struct ration__lane *first;
 
-	if (!service->eventful && !service->timed)
-		return;
-	entry = ration__table_find(&lanes->groups, plain_hash(service, rule));
 	if (!entry)
 		return;
 	group = RATION__CONTAINER(entry, struct ration__group, entry);
-	first = ration__heap_first(&group->lanes);
-	if (first) { /* a single lane asks for all that came free, and once more */
-		struct ration__lane *lane = RATION__CONTAINER(first, struct ration__lane, timer);
-
-		if (lane->window <= n)
-			lane->window = (uint16_t)ration__min64(n + 1, RATION__BATCH_MAX);
-	}
+	first = ration__line_first(&group->line);
+	/* a single lane asks for all that came free, and once more */
+	if (first && first->window <= n)
+		first->window = (uint16_t)ration__min64(n + 1, RATION__BATCH_MAX);
 	ration__group_release(lanes, group, n);
+}
+
+void ration__lanes_release(
+	struct ration__lanes *lanes, struct ration__pool_service *service, int rule, uint32_t n)
+{
+	if (service->eventful || service->timed)
+		release(lanes, plain_hash(service, rule), n);
+}
+
+void ration__lanes_release_like(
+	struct ration__lanes *lanes, const struct ration__lane *like, int rule, uint32_t n)
+{
+	const struct ration__pool_service *service = ration__lane_service(like);
+
+	if (service->eventful || service->timed)
+		release(lanes, group_hash(like, rule), n);
 }
 
 void ration__lanes_wake(struct ration__lanes *lanes, struct ration__pool_service *services)
@@ -245,7 +275,7 @@ void ration__lanes_wake(struct ration__lanes *lanes, struct ration__pool_service
 
 void ration__group_renew(struct ration__lanes *lanes, struct ration__pool_service *service)
 {
-	ration__guard_rules(service->guard, &service->rules);
+	ration__service_read(service);
 	for (struct ration__group *group = service->eventful; group; group = group->next)
 		ration__group_release(lanes, group, UINT32_MAX);
 	for (struct ration__group *group = service->timed; group; group = group->next)

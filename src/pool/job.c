@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "http/call.h"
 #include "pool/service.h"
 
 /* Bytes of "name\0value\0" of every key. */
@@ -84,6 +85,26 @@ int ration__job_new(const ration_request *request, const struct ration__request_
 	pack_names(job, view);
 	*out = job;
 	return 0;
+}
+
+const char *ration__job_method(const struct ration__job *job)
+{
+	return ration__call_method(ration__job_call(job));
+}
+
+const char *ration__job_path(const struct ration__job *job)
+{
+	const struct ration__call *call = ration__job_call(job);
+	const char *path = ration__call_text(call, call->target), *base = job->conf->base;
+	size_t length;
+
+	if (!(call->flags & RATION__CALL_ORIGIN))
+		return path;
+	base += ration__call_origin_length(base);
+	length = strlen(base);
+	if (strncmp(path, base, length) == 0 && strchr("/?", path[length]))
+		path += length;
+	return path;
 }
 
 void ration__job_free(struct ration__job *job)

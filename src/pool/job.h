@@ -51,6 +51,8 @@ enum ration__flight_phase {
 enum ration__job_end {
 	RATION__ENDED_ATTEMPT,	 /* as the last attempt says */
 	RATION__ENDED_EXHAUSTED, /* likewise, and its attempts are used up */
+	RATION__ENDED_THROTTLED, /* likewise, those that were throttled */
+	RATION__ENDED_BUDGET,	 /* likewise, and the service's budget of retries is spent */
 	RATION__ENDED_NO_TIME,	 /* likewise, and the retry would be past the deadline */
 	RATION__ENDED_DENIED,	 /* refused by the guard, or not had within `wait` */
 	RATION__ENDED_LATE,	 /* what it waits for comes after its deadline */
@@ -76,8 +78,12 @@ struct ration__job {
 					it  would have waited */
 	int64_t mark_ns; /* since when it waits for its next attempt; RATION__NEVER: it does not */
 	int64_t deadline_ns; /* RATION__NEVER */
-	int32_t code;	     /* DONE */
-	uint32_t keys;	     /* offset of "name\0value\0" ... from the job; keys_length bytes */
+	union {
+		int32_t code;	  /* DONE */
+		uint32_t skip_of; /* the lane's keyset that skip was made for; 0: none */
+	};
+	uint32_t skip; /* rules that do not apply to this call */
+	uint32_t keys; /* offset of "name\0value\0" ... from the job; keys_length bytes */
 	uint16_t keys_length;
 	uint8_t key_count, cost_count;
 	int16_t rule; /* DONE, denied: which */
@@ -86,7 +92,6 @@ struct ration__job {
 	uint8_t end;	/* enum ration__job_end */
 	uint8_t denial; /* DONE */
 	uint8_t flags;
-	uint8_t reserved;
 	/* struct ration__cost costs[cost_count], the packed call, the keys */
 };
 static_assert(sizeof(struct ration__job) <= 144, "a queued job must stay small");
@@ -112,6 +117,10 @@ static inline const char *ration__job_keys(const struct ration__job *job)
 	return (const char *)job + job->keys;
 }
 
+/* What limits by method and path look at. The path is the request's own, without the base's. */
+const char *ration__job_method(const struct ration__job *job);
+const char *ration__job_path(const struct ration__job *job);
+
 /* Packs a request. conf: NULL, or the request's own, which the job owns on success. 0, or what is
  * wrong with the request: RATION_EURL, RATION_ETOOBIG, RATION_ENOMEM ... */
 int ration__job_new(const ration_request *request, const struct ration__request_view *view,
@@ -135,12 +144,15 @@ struct ration__flight {
 	struct ration__timer timer;	   /* RESTING: when to go on */
 	int64_t begin_ns;		   /* submit */
 	int64_t rest_ns;		   /* RESTING: since when */
+	int64_t delay_ns;		   /* the last one between attempts */
 	uint32_t attempts, throttled;
 	uint8_t phase; /* enum ration__flight_phase */
 	bool has_id, has_attempt;
 	/* what to settle */
 	bool settling, stuck, last, unused;
 	uint8_t outcome; /* enum ration__outcome */
+	uint8_t retry;	 /* enum ration__wants_retry */
+	int retry_cost;	 /* of its last retry */
 	uint8_t mode;
 	uint8_t wait_count, note_count;
 	struct ration__job_wait waits[RATION__WAITS_MAX];

@@ -1,77 +1,61 @@
 /*
- * One lane: how it is found, in which ring it stands, and what becomes of one without jobs. See
- * lanes.h for the states and who holds which lock.
+ * One lane: how it is found, and what becomes of one without jobs. See lanes.h for the states and
+ * who holds which lock.
  */
 #include "pool/lanes.h"
 
 #include <stdlib.h>
 #include <string.h>
+#include "base/clock.h"
 #include "base/hash.h"
 #include "base/util.h"
 
 /* Lanes without jobs that are kept, so that a job after another finds its lane and keyset. */
 #define SPARE_MAX 256
 #define WINDOW_FIRST 16
+/* The guard's longest time for "nobody knows, look again". */
+#define LOOK_AGAIN_NS (50 * RATION__NS_PER_MS)
 
 void ration__lanes_init(struct ration__lanes *lanes)
 {
 	memset(lanes, 0, sizeof(*lanes));
 	ration__table_init(&lanes->table);
+	ration__table_init(&lanes->tenants);
 	ration__table_init(&lanes->groups);
-	for (int i = 0; i < RATION__PRIORITIES; i++)
-		lanes->ready[i].last = &lanes->ready[i].first;
-	lanes->spare.last = &lanes->spare.first;
+	ration__table_init(&lanes->queues);
+	lanes->ready_last = &lanes->ready_first;
+	lanes->spare_last = &lanes->spare_first;
+	ration__job_queue_init(&lanes->refused);
 	ration__heap_init(&lanes->booked);
 	ration__heap_init(&lanes->due);
 	ration__heap_init(&lanes->deadlines);
 }
 
-/* ---- rings ---- */
+/* ---- spare lanes ---- */
 
-static void ring_add(struct ration__ring *ring, struct ration__lane *lane)
+static void spare_add(struct ration__lanes *lanes, struct ration__lane *lane)
 {
 	lane->next = NULL;
-	lane->link = ring->last;
-	*ring->last = lane;
-	ring->last = &lane->next;
+	lane->link = lanes->spare_last;
+	*lanes->spare_last = lane;
+	lanes->spare_last = &lane->next;
+	lane->spare = true;
+	lanes->spare_count++;
 }
 
-static void ring_remove(struct ration__ring *ring, struct ration__lane *lane)
+void ration__lane_reuse(struct ration__lanes *lanes, struct ration__lane *lane)
 {
 	*lane->link = lane->next;
 	if (lane->next)
 		lane->next->link = lane->link;
 	else
-		ring->last = lane->link;
-	lane->link = NULL;
+		lanes->spare_last = lane->link;
+	lane->node = (struct ration__node){0};
+	lane->spare = false;
+	lanes->spare_count--;
 }
 
-static unsigned ring_number(const struct ration__lane *lane)
-{
-	return (unsigned)(RATION__PRIORITY_MAX - lane->priority);
-}
-
-void ration__lane_make_ready(struct ration__lanes *lanes, struct ration__lane *lane)
-{
-	unsigned number = ring_number(lane);
-
-	ring_add(&lanes->ready[number], lane);
-	lanes->ready_bits[number / 64] |= UINT64_C(1) << (number % 64);
-	lanes->ready_count++;
-	lane->state = RATION__LANE_READY;
-}
-
-void ration__lane_unready(struct ration__lanes *lanes, struct ration__lane *lane)
-{
-	unsigned number = ring_number(lane);
-
-	ring_remove(&lanes->ready[number], lane);
-	if (!lanes->ready[number].first)
-		lanes->ready_bits[number / 64] &= ~(UINT64_C(1) << (number % 64));
-	lanes->ready_count--;
-}
-
-/* ---- lanes ---- */
+/* ---- what it waits for ---- */
 
 /* NULL when out of memory: then the booking lapses by itself. */
 static void queue_leave(struct ration__lanes *lanes, struct ration__keyset *keyset)
@@ -104,71 +88,111 @@ void ration__lane_detach(struct ration__lanes *lanes, struct ration__lane *lane)
 	if (lane->state == RATION__LANE_READY)
 		ration__lane_unready(lanes, lane);
 	else if (lane->state == RATION__LANE_PARKED)
-		ration__group_unpark(lanes, lane->group, lane);
+		ration__group_unpark(lanes, lane);
 	else if (lane->state == RATION__LANE_BOOKED)
 		ration__heap_remove(&lanes->booked, &lane->timer);
 	lane->state = RATION__LANE_IDLE;
 }
 
-void ration__lane_drop_group(struct ration__lanes *lanes, struct ration__lane *lane)
+void ration__lane_drop_queue(struct ration__lanes *lanes, struct ration__lane *lane)
 {
-	if (lane->loose)
-		lane->group->loose--;
-	lane->loose = false;
-	ration__group_unref(lanes, lane->group);
-	lane->group = NULL;
+	struct ration__queue *queue = lane->queue;
+
+	if (!queue)
+		return;
+	if (lane->loose) {
+		queue->group->loose--;
+		ration__line_open(&queue->group->line, queue, -1);
+	}
+	lane->loose = lane->paid = false;
+	lane->queue = NULL;
+	ration__queue_unref(lanes, queue);
+}
+
+void ration__lane_crowd(struct ration__lane *lane, bool crowded)
+{
+	if (lane->crowded == crowded)
+		return;
+	lane->crowded = crowded;
+	if (crowded)
+		ration__lane_service(lane)->crowd += lane->queued;
+	else
+		ration__lane_service(lane)->crowd -= lane->queued;
 }
 
 static void free_lane(struct ration__lanes *lanes, struct ration__lane *lane)
 {
 	ration__table_remove(&lanes->table, &lane->entry);
-	ration__lane_drop_group(lanes, lane);
+	ration__lane_drop_queue(lanes, lane);
 	ration__keyset_unref(lane->keyset);
+	ration__tenant_unref(lanes, lane->tenant);
 	free(lane);
 }
 
 static void trim_spare(struct ration__lanes *lanes, uint32_t max)
 {
 	while (lanes->spare_count > max) {
-		struct ration__lane *lane = lanes->spare.first;
+		struct ration__lane *lane = lanes->spare_first;
 
-		ring_remove(&lanes->spare, lane);
-		lanes->spare_count--;
+		ration__lane_reuse(lanes, lane);
 		free_lane(lanes, lane);
 	}
 }
 
 void ration__lane_set_aside(struct ration__lanes *lanes, struct ration__lane *lane)
 {
-	ring_add(&lanes->spare, lane);
-	lanes->spare_count++;
+	spare_add(lanes, lane);
 	trim_spare(lanes, SPARE_MAX);
 }
 
-static bool is_lane_of(const struct ration__lane *lane, const struct ration__job *job)
+static const char *find_key(const char *keys, uint8_t count, const char *name)
 {
-	return lane->service == job->service && lane->priority == job->priority &&
-	       lane->keys_length == job->keys_length &&
+	for (uint8_t i = 0; i < count; i++) {
+		const char *value = keys + strlen(keys) + 1;
+
+		if (strcmp(keys, name) == 0)
+			return value;
+		keys = value + strlen(value) + 1;
+	}
+	return "";
+}
+
+const char *ration__lane_key(const struct ration__lane *lane, const char *name)
+{
+	return find_key(lane->keys, lane->key_count, name);
+}
+
+/* Whose turn the job's lane is part of. */
+static const char *tenant_of(const struct ration__job *job)
+{
+	const struct ration__fairness *fairness = job->service->fairness;
+
+	return fairness && fairness->per
+		       ? find_key(ration__job_keys(job), job->key_count, fairness->per)
+		       : "";
+}
+
+static bool is_lane_of(
+	const struct ration__lane *lane, const struct ration__job *job, uint32_t skip)
+{
+	return ration__lane_service(lane) == job->service && lane->priority == job->priority &&
+	       lane->skip == skip && lane->keys_length == job->keys_length &&
 	       memcmp(lane->keys, ration__job_keys(job), job->keys_length) == 0;
 }
 
-struct ration__lane *ration__lane_of(struct ration__lanes *lanes, const struct ration__job *job)
+static struct ration__lane *make_lane(
+	struct ration__lanes *lanes, const struct ration__job *job, uint32_t skip, uint64_t hash)
 {
-	uint64_t seed[3] = {(uintptr_t)job->service, (uint64_t)(int64_t)job->priority,
-		job->keys_length ? ration__hash64(ration__job_keys(job), job->keys_length) : 0};
-	uint64_t hash = ration__hash64(seed, sizeof(seed));
-	struct ration__entry *entry = ration__table_find(&lanes->table, hash);
-	struct ration__lane *lane;
+	struct ration__lane *lane = calloc(1, sizeof(*lane) + job->keys_length);
 
-	for (; entry; entry = ration__table_again(entry)) {
-		lane = RATION__CONTAINER(entry, struct ration__lane, entry);
-		if (is_lane_of(lane, job))
-			return lane;
-	}
-	lane = calloc(1, sizeof(*lane) + job->keys_length);
 	if (!lane)
 		return NULL;
-	lane->service = job->service;
+	lane->tenant = ration__tenant_get(lanes, job->service, tenant_of(job));
+	if (!lane->tenant) {
+		free(lane);
+		return NULL;
+	}
+	lane->skip = skip;
 	lane->priority = job->priority;
 	lane->key_count = job->key_count;
 	lane->keys_length = job->keys_length;
@@ -176,9 +200,34 @@ struct ration__lane *ration__lane_of(struct ration__lanes *lanes, const struct r
 	lane->tail = &lane->head;
 	lane->window = WINDOW_FIRST;
 	ration__table_add(&lanes->table, &lane->entry, hash);
-	ring_add(&lanes->spare, lane);
-	lanes->spare_count++;
+	spare_add(lanes, lane);
 	return lane;
+}
+
+struct ration__lane *ration__lane_of(struct ration__lanes *lanes, const struct ration__job *job)
+{
+	uint32_t skip = job->service->looks
+				? ration__rules_skip_call(&job->service->rules,
+					  ration__job_method(job), ration__job_path(job))
+				: 0;
+	uint64_t seed[3] = {(uintptr_t)job->service, (uint64_t)(uint8_t)job->priority << 32 | skip,
+		job->keys_length ? ration__hash64(ration__job_keys(job), job->keys_length) : 0};
+	uint64_t hash = ration__hash64(seed, sizeof(seed));
+	struct ration__entry *entry = ration__table_find(&lanes->table, hash);
+
+	for (; entry; entry = ration__table_again(entry)) {
+		struct ration__lane *lane = RATION__CONTAINER(entry, struct ration__lane, entry);
+
+		if (is_lane_of(lane, job, skip))
+			return lane;
+	}
+	return make_lane(lanes, job, skip, hash);
+}
+
+bool ration__denial_is_bound(int denial, int64_t at_ns, int64_t now_ns)
+{
+	return denial != RATION_DENIED_CONCURRENCY && at_ns < RATION__NEVER &&
+	       at_ns - now_ns > LOOK_AGAIN_NS;
 }
 
 const char *ration__lane_reason(const struct ration__lane *lane, int64_t mark_ns)
@@ -190,13 +239,7 @@ void ration__lane_quiet(struct ration__lanes *lanes, struct ration__lane *lane)
 {
 	ration__lane_detach(lanes, lane);
 	ration__lane_leave(lanes, lane);
-	ration__lane_drop_group(lanes, lane);
-}
-
-void ration__lane_reuse(struct ration__lanes *lanes, struct ration__lane *lane)
-{
-	ring_remove(&lanes->spare, lane);
-	lanes->spare_count--;
+	ration__lane_drop_queue(lanes, lane);
 }
 
 void ration__lanes_fini(struct ration__lanes *lanes)
@@ -209,5 +252,7 @@ void ration__lanes_fini(struct ration__lanes *lanes)
 	ration__heap_fini(&lanes->due);
 	ration__heap_fini(&lanes->deadlines);
 	ration__table_fini(&lanes->table);
+	ration__table_fini(&lanes->tenants);
 	ration__table_fini(&lanes->groups);
+	ration__table_fini(&lanes->queues);
 }

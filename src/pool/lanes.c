@@ -12,6 +12,9 @@ static void insert(struct ration__job **link, struct ration__lane *lane, struct 
 	else
 		lane->tail = &job->next;
 	*link = job;
+	lane->queued++;
+	if (lane->crowded)
+		ration__lane_service(lane)->crowd++;
 }
 
 static void unlink_job(struct ration__lane *lane, struct ration__job *job)
@@ -22,6 +25,9 @@ static void unlink_job(struct ration__lane *lane, struct ration__job *job)
 	else
 		lane->tail = job->link;
 	job->link = NULL;
+	lane->queued--;
+	if (lane->crowded)
+		ration__lane_service(lane)->crowd--;
 }
 
 static int arm(struct ration__lanes *lanes, struct ration__job *job)
@@ -43,14 +49,100 @@ static void enqueued(
 	ration__lane_make_ready(lanes, lane);
 }
 
+/* ---- jobs that may not wait ---- */
+
+static void refuse(struct ration__lanes *lanes, struct ration__job *job)
+{
+	job->state = RATION__JOB_HELD;
+	ration__job_queue_add(&lanes->refused, job);
+}
+
+static void refuse_crowded(
+	struct ration__lanes *lanes, const struct ration__lane *lane, struct ration__job *job)
+{
+	job->code = RATION_DENIED_QUEUE;
+	job->end = RATION__ENDED_DENIED;
+	job->denial = RATION_DENIED_QUEUE;
+	job->rule = lane->queue ? lane->queue->group->rule : RATION__RULE_CONCURRENCY;
+	job->timer.at_ns = RATION__NEVER;
+	refuse(lanes, job);
+}
+
+struct ration__job *ration__lanes_refused(struct ration__lanes *lanes)
+{
+	return ration__job_queue_take(&lanes->refused);
+}
+
+bool ration__job_cannot_wait(struct ration__job *job, int denial, int rule, int64_t at_ns)
+{
+	int64_t wait_ns = job->conf->timeouts.wait_ns;
+	bool too_late = at_ns >= job->deadline_ns;
+
+	if (!too_late && !(wait_ns >= 0 && at_ns - job->mark_ns > wait_ns))
+		return false;
+	job->denial = (uint8_t)denial;
+	job->rule = (int16_t)rule;
+	job->end = too_late ? RATION__ENDED_LATE : RATION__ENDED_DENIED;
+	job->code = too_late ? RATION_DENIED_DEADLINE : denial;
+	return true;
+}
+
+/* A new job behind others that wait: what is known already, it need not wait to be told. */
+static bool is_refused(
+	struct ration__lanes *lanes, const struct ration__lane *lane, struct ration__job *job)
+{
+	const struct ration__group *group = lane->queue ? lane->queue->group : NULL;
+	uint32_t max = job->service->own.queue_max;
+
+	if (!group || (lane->state != RATION__LANE_PARKED && lane->state != RATION__LANE_BOOKED))
+		return false;
+	if ((lane->state == RATION__LANE_BOOKED ||
+		    ration__denial_is_bound(group->denial, lane->until_ns, lanes->now_ns)) &&
+		ration__job_cannot_wait(job, group->denial, group->rule, lane->until_ns)) {
+		job->timer.at_ns = lane->until_ns;
+		refuse(lanes, job);
+		return true;
+	}
+	if (!lane->crowded || !max || job->service->crowd < max)
+		return false;
+	refuse_crowded(lanes, lane, job);
+	return true;
+}
+
+void ration__lanes_thin(struct ration__lanes *lanes, struct ration__lane *lane)
+{
+	const struct ration__pool_service *service = ration__lane_service(lane);
+	uint32_t max = service->own.queue_max;
+
+	while (max && lane->head && service->crowd + lane->queued > max) {
+		struct ration__job *job = RATION__CONTAINER(lane->tail, struct ration__job, next);
+
+		if (job->flight && job->flight->attempts > 0) /* it was let in already */
+			break;
+		ration__heap_remove(&lanes->deadlines, &job->timer);
+		unlink_job(lane, job);
+		refuse_crowded(lanes, lane, job);
+	}
+}
+
+/* ---- in and out ---- */
+
 int ration__lanes_add(struct ration__lanes *lanes, struct ration__job *job)
 {
 	struct ration__lane *lane = ration__lane_of(lanes, job);
-	int rc = lane ? arm(lanes, job) : RATION_ENOMEM;
+	int rc;
 
+	if (!lane)
+		return RATION_ENOMEM;
+	if (lane->jobs && is_refused(lanes, lane, job)) {
+		lane->jobs++;
+		job->lane = lane;
+		return 0;
+	}
+	rc = arm(lanes, job);
 	if (rc < 0)
 		return rc;
-	if (!lane->jobs && lane->link) /* spare; without a link it is just being returned */
+	if (lane->spare)
 		ration__lane_reuse(lanes, lane);
 	lane->jobs++;
 	job->lane = lane;
@@ -116,12 +208,12 @@ struct ration__job *ration__lanes_expired(struct ration__lanes *lanes)
 	if (!timer || timer->at_ns > lanes->now_ns)
 		return NULL;
 	job = RATION__CONTAINER(timer, struct ration__job, timer);
-	group = job->lane->group;
+	group = job->lane->queue ? job->lane->queue->group : NULL;
 	denied = group && job->lane->denied_ns >= job->mark_ns;
 	if (denied) {
 		job->denial = group->denial;
 		job->rule = group->rule;
-		until_ns = group->at_ns;
+		until_ns = job->lane->until_ns;
 	}
 	if (lanes->now_ns >= job->deadline_ns) {
 		job->code = RATION_EDEADLINE;

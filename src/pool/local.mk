@@ -1,6 +1,7 @@
 # src/pool
 src_libcore_la_SOURCES += \
 	src/pool/attempt.c \
+	src/pool/batch.c \
 	src/pool/completion.c src/pool/completion.h \
 	src/pool/dispatch.c \
 	src/pool/finish.c \
@@ -9,9 +10,12 @@ src_libcore_la_SOURCES += \
 	src/pool/job.c src/pool/job.h \
 	src/pool/lane.c \
 	src/pool/lanes.c src/pool/lanes.h \
+	src/pool/line.c src/pool/line.h \
+	src/pool/order.c src/pool/order.h \
 	src/pool/pool.c src/pool/pool.h \
+	src/pool/ready.c \
 	src/pool/results.c \
-	src/pool/service.h \
+	src/pool/service.c src/pool/service.h \
 	src/pool/table.c src/pool/table.h \
 	src/pool/turns.c \
 	src/pool/worker.c src/pool/worker.h

@@ -67,12 +67,7 @@ static void free_services(struct ration__pool *pool)
 
 	for (; service; service = next) {
 		next = service->next;
-		while (service->reasons) {
-			struct ration__reason *reason = service->reasons;
-
-			service->reasons = reason->next;
-			free(reason);
-		}
+		ration__service_fini(service);
 		free(service);
 	}
 }
@@ -153,7 +148,8 @@ int ration__pool_add_service(struct ration__pool *pool, struct ration__guard *gu
 		return RATION_ENOMEM;
 	service->guard = guard;
 	service->conf = conf;
-	ration__guard_rules(guard, &service->rules);
+	ration__service_read(service);
+	service->own = service->rules.own;
 	pthread_mutex_lock(&pool->mutex);
 	service->next = atomic_load_explicit(&pool->services, memory_order_relaxed);
 	/* release: pairs with the readers that walk the list without the mutex */
@@ -246,6 +242,16 @@ void ration__pool_intake(struct ration__pool *pool)
 		ration__pool_end(pool, job);
 		ration__job_queue_add(&pool->ended, job);
 	}
+	while ((job = ration__lanes_refused(&pool->lanes)) != NULL) {
+		ration__pool_end(pool, job);
+		ration__job_queue_add(&pool->ended, job);
+	}
+}
+
+void ration__pool_fair(
+	struct ration__pool_service *service, const struct ration__fairness *fairness)
+{
+	service->fairness = fairness;
 }
 
 /* A job that its lane holds ends at once; a worker completes it. */

@@ -74,6 +74,11 @@ bool ration__on_worker(void);
 int ration__pool_add_service(struct ration__pool *pool, struct ration__guard *guard,
 	const struct ration__service_conf *conf, struct ration__pool_service **service);
 
+/* Whose turn it is among the service's jobs; before the first of them. fairness outlives the pool.
+ */
+void ration__pool_fair(
+	struct ration__pool_service *service, const struct ration__fairness *fairness);
+
 /* ---- [any] ---- */
 
 /* A place for one job must have been taken (ration__completion_enter). Takes the job over.

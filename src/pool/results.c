@@ -1,11 +1,11 @@
 /* What a transaction decided, back into lanes, on to the wire, or to the ended. See worker.h. */
 #include "pool/worker.h"
 
+#include <inttypes.h>
 #include <stdlib.h>
+#include "base/units.h"
 #include "base/util.h"
 
-/* The guard's longest time for "nobody knows, look again". */
-#define LOOK_AGAIN_NS (50 * RATION__NS_PER_MS)
 /* How often a store that does not answer is asked to take outcomes. */
 #define STUCK_NS (20 * RATION__NS_PER_MS)
 
@@ -46,30 +46,18 @@ static void put_back(struct ration__worker *worker, struct ration__flight *fligh
 	}
 }
 
-/* A time that is near may only be when to look again, a far one is a lower bound of the wait. */
-static bool is_bound(const struct ration__worker *worker, const struct ration__ask *ask)
-{
-	return ask->decision == RATION__BOOKED ||
-	       (ask->denial != RATION_DENIED_CONCURRENCY && ask->at_ns < RATION__NEVER &&
-		       ask->at_ns - worker->now_ns > LOOK_AGAIN_NS);
-}
-
 /* Told to wait: true when the job does, false when that would be too long for it. */
 static bool can_wait(struct ration__worker *worker, struct ration__claim *claim,
 	struct ration__job *job, const struct ration__ask *ask)
 {
-	int64_t wait_ns = job->conf->timeouts.wait_ns;
-	bool bound = is_bound(worker, ask);
-	bool too_late = bound && ask->at_ns >= job->deadline_ns;
-	bool too_long = bound && wait_ns >= 0 && ask->at_ns - job->mark_ns > wait_ns;
+	bool booked = ask->decision == RATION__BOOKED;
 
-	if (!too_late && !too_long)
+	if (!booked && !ration__denial_is_bound(ask->denial, ask->at_ns, worker->now_ns))
 		return true;
-	if (too_late)
-		end_denied(worker, job, ask, RATION__ENDED_LATE, RATION_DENIED_DEADLINE);
-	else
-		end_denied(worker, job, ask, RATION__ENDED_DENIED, ask->denial);
-	if (ask->decision == RATION__BOOKED) { /* for nobody */
+	if (!ration__job_cannot_wait(job, ask->denial, ask->rule, ask->at_ns))
+		return true;
+	end_denied(worker, job, ask, job->end, job->code);
+	if (booked) { /* for nobody */
 		claim->lane->waits = true;
 		ration__lane_leave(&worker->pool->lanes, claim->lane);
 	}
@@ -123,6 +111,7 @@ static bool take_answer(struct ration__worker *worker, uint32_t i)
 static void take_answers(struct ration__worker *worker)
 {
 	struct ration__flight *back[RATION__BATCH_MAX];
+	struct ration__job *job;
 	uint32_t count = 0;
 
 	for (uint32_t i = 0; i < worker->ask_count; i++)
@@ -134,6 +123,8 @@ static void take_answers(struct ration__worker *worker)
 	for (uint32_t i = 0; i < worker->claim_count; i++)
 		ration__lanes_return(
 			&worker->pool->lanes, worker->claims[i].lane, &worker->claims[i].answer);
+	while ((job = ration__lanes_refused(&worker->pool->lanes)) != NULL)
+		ration__worker_end(worker, job, job->end, job->code);
 }
 
 /* Decisions went on without the store, which alone can take this one's permit back. The job's
@@ -146,6 +137,20 @@ static void keep_stuck(struct ration__worker *worker, struct ration__flight *fli
 	if (flight->job && flight->phase == RATION__FLIGHT_ENDED &&
 		flight->job->state != RATION__JOB_DONE)
 		ration__worker_end(worker, flight->job, flight->job->end, flight->job->code);
+}
+
+/* What its retry cost the service's budget; without any left it does not retry after all. */
+static void take_retry(struct ration__worker *worker, struct ration__flight *flight, int cost)
+{
+	struct ration__job *job = flight->job;
+
+	if (flight->retry == RATION__NO_RETRY || !job || flight->phase != RATION__FLIGHT_RESTING)
+		return;
+	flight->retry_cost = (int)ration__max64(cost, 0);
+	if (cost >= 0 || flight->mode == RATION__OBSERVED)
+		return;
+	ration__worker_unrest(worker, flight);
+	ration__worker_end(worker, job, RATION__ENDED_BUDGET, flight->attempt.code);
 }
 
 /* Outcomes that are settled: the job ends with the last, or rests meanwhile. */
@@ -161,6 +166,7 @@ static void take_settled(struct ration__worker *worker)
 			continue;
 		}
 		flight->settling = flight->stuck = false;
+		take_retry(worker, flight, worker->settles[i].retry_cost);
 		if (!flight->job)
 			ration__flight_free(worker, flight);
 		else if (flight->phase == RATION__FLIGHT_ENDED &&
@@ -178,8 +184,62 @@ static void take_settled(struct ration__worker *worker)
 				worker, flight->job, flight->job->end, flight->job->code);
 }
 
+/* ---- mode: observe ---- */
+
+#define TELL_NS RATION__NS_PER_S
+
+static bool would_refuse(const struct ration__own_rules *own, int denial)
+{
+	return denial == RATION_DENIED_IMPOSSIBLE ||
+	       (denial == RATION_DENIED_QUOTA && !own->wait_quota) ||
+	       (denial == RATION_DENIED_BREAKER && !own->wait_breaker);
+}
+
+/* Says what would have been, at most once a second and service; the counters say how often. */
+static void tell_observed(struct ration__worker *worker, struct ration__pool_service *service,
+	const struct ration__ask *ask)
+{
+	bool refused = would_refuse(&service->own, ask->denial);
+	struct ration__observed *observed = &service->observed;
+	uint64_t times =
+		1 + atomic_fetch_add_explicit(refused ? &observed->refusals : &observed->waits, 1,
+			    memory_order_relaxed);
+	int64_t told_ns = atomic_load_explicit(&observed->told_ns, memory_order_relaxed);
+	char text[256], wait[32];
+
+	if ((told_ns && worker->now_ns - told_ns < TELL_NS) ||
+		!atomic_compare_exchange_strong(&observed->told_ns, &told_ns, worker->now_ns))
+		return;
+	if (refused) {
+		ration__denial_text(text, sizeof(text), service->guard, ask, worker->now_ns);
+		ration__pool_log(worker->pool, RATION_LOG_INFO,
+			"service %s: observe: would have been refused: %s (%" PRIu64
+			" times so far)",
+			service->conf->name, text, times);
+		return;
+	}
+	ration__rule_name(text, sizeof(text), service->guard, ask->rule);
+	ration__format_duration_human(
+		wait, sizeof(wait), ration__max64(ask->at_ns - worker->now_ns, 0));
+	ration__pool_log(worker->pool, RATION_LOG_INFO,
+		"service %s: observe: would have waited %s for %s (%" PRIu64 " times so far)",
+		service->conf->name, wait, text, times);
+}
+
+/* Before the answers are taken: a job that ends is gone afterwards. */
+static void look_at_observed(struct ration__worker *worker)
+{
+	if (worker->transact_rc < 0)
+		return;
+	for (uint32_t i = 0; i < worker->ask_count; i++)
+		if (worker->asks[i].decision == RATION__ADMITTED && worker->asks[i].denial &&
+			worker->asks[i].grant->mode == RATION__OBSERVED)
+			tell_observed(worker, worker->asked[i]->job->service, &worker->asks[i]);
+}
+
 void ration__worker_results(struct ration__worker *worker)
 {
+	look_at_observed(worker);
 	pthread_mutex_lock(&worker->pool->mutex);
 	worker->pool->lanes.now_ns = worker->now_ns;
 	take_answers(worker);

@@ -6,63 +6,104 @@
 /* Lanes let go of a group for each admission of one of them. */
 #define RELEASE_MORE 2
 
-struct ration__lane *ration__lanes_claim(struct ration__lanes *lanes, const int8_t *priority)
+/* What its tenant had of what the group gives: admissions, a booking when it is made. */
+static void pay(struct ration__lane *lane, uint32_t admitted)
 {
-	struct ration__lane *lane = NULL;
+	struct ration__queue *queue = lane->queue;
 
-	if (priority)
-		lane = lanes->ready[RATION__PRIORITY_MAX - *priority].first;
-	for (size_t i = 0; !priority && !lane && i < RATION__COUNT(lanes->ready_bits); i++)
-		if (lanes->ready_bits[i])
-			lane = lanes->ready[i * 64 + (size_t)__builtin_ctzll(lanes->ready_bits[i])]
-				       .first;
-	if (!lane)
-		return NULL;
-	ration__lane_unready(lanes, lane);
-	lane->state = RATION__LANE_CLAIMED;
-	return lane;
+	if (!queue || !admitted)
+		return;
+	ration__line_charge(&queue->group->line, queue, admitted - (lane->paid ? 1 : 0));
+	lane->paid = false;
+}
+
+static void answered(struct ration__lane *lane)
+{
+	if (!lane->loose)
+		return;
+	lane->loose = false;
+	lane->queue->group->loose--;
+	ration__line_open(&lane->queue->group->line, lane->queue, -1);
+}
+
+static bool is_permit(int rule)
+{
+	return rule == RATION__RULE_CONCURRENCY || rule == RATION__RULE_PLACE;
+}
+
+static void empty(struct ration__lanes *lanes, struct ration__lane *lane)
+{
+	ration__lane_quiet(lanes, lane);
+	if (!lane->jobs)
+		ration__lane_set_aside(lanes, lane);
+}
+
+/* For its own booked time. 0 or RATION_ENOMEM. */
+static int book(struct ration__lanes *lanes, struct ration__lane *lane, bool paid)
+{
+	int rc = ration__heap_set(&lanes->booked, &lane->timer, lane->until_ns);
+
+	if (rc < 0)
+		return rc;
+	if (!paid)
+		ration__line_charge(&lane->queue->group->line, lane->queue, 1);
+	lane->paid = true;
+	lane->state = RATION__LANE_BOOKED;
+	return 0;
 }
 
 /* It was told to wait: in a group, or for its own booked time. */
 static void park(
 	struct ration__lanes *lanes, struct ration__lane *lane, const struct ration__ask *ask)
 {
-	struct ration__group *group = ration__group_get(lanes, lane, ask);
-	int rc = group ? 0 : RATION_ENOMEM;
+	struct ration__queue *queue = ration__queue_get(lanes, lane, ask);
+	bool paid = lane->paid;
+	int rc = queue ? 0 : RATION_ENOMEM;
 
-	ration__lane_drop_group(lanes, lane);
-	lane->group = group;
+	ration__lane_drop_queue(lanes, lane);
+	lane->queue = queue;
 	lane->waits = true;
 	/* the head may have been submitted after this tick's clock was read */
 	lane->denied_ns = ration__max64(lanes->now_ns, lane->head->mark_ns);
-	if (group)
-		lane->reason = group->reason;
+	lane->until_ns = ask->at_ns;
+	if (queue)
+		lane->reason = queue->group->reason;
+	if (is_permit(ask->rule)) {
+		ration__lanes_thin(lanes, lane);
+		if (!lane->head) {
+			empty(lanes, lane);
+			return;
+		}
+	}
 	if (rc == 0 && ask->decision == RATION__BOOKED)
-		rc = ration__heap_set(&lanes->booked, &lane->timer, ask->at_ns);
-	else if (rc == 0)
-		rc = ration__group_park(lanes, group, lane);
+		rc = book(lanes, lane, paid);
+	else if (rc == 0) {
+		rc = ration__group_park(lanes, lane);
+		if (rc == 0)
+			lane->state = RATION__LANE_PARKED;
+	}
 	if (rc < 0) /* no memory to wait in order: it asks again, in turn */
 		ration__lane_make_ready(lanes, lane);
-	else
-		lane->state =
-			ask->decision == RATION__BOOKED ? RATION__LANE_BOOKED : RATION__LANE_PARKED;
 }
 
 void ration__lanes_return(struct ration__lanes *lanes, struct ration__lane *lane,
 	const struct ration__lane_answer *answer)
 {
 	lane->state = RATION__LANE_IDLE;
+	answered(lane);
+	pay(lane, answer->admitted);
 	if (answer->stale) { /* what it had booked is given back already */
 		ration__keyset_unref(lane->keyset);
 		lane->keyset = NULL;
-		lane->waits = false;
-		ration__group_renew(lanes, lane->service);
+		lane->waits = lane->paid = false;
+		ration__group_renew(lanes, ration__lane_service(lane));
 	}
 	if (answer->admitted) {
 		lane->waits = false;
 		lane->turn = ++lanes->turns;
-		if (lane->group && !answer->denied)
-			ration__group_release(lanes, lane->group, RELEASE_MORE * answer->admitted);
+		if (lane->queue && !answer->denied)
+			ration__group_release(
+				lanes, lane->queue->group, RELEASE_MORE * answer->admitted);
 	}
 	if (answer->denied)
 		/* two at least: the one that starts when its booking does, and the next that books
@@ -71,9 +112,7 @@ void ration__lanes_return(struct ration__lanes *lanes, struct ration__lane *lane
 	else if (answer->admitted && answer->admitted == answer->asked)
 		lane->window = (uint16_t)ration__min64(lane->window * 2, RATION__BATCH_MAX);
 	if (!lane->head) {
-		ration__lane_quiet(lanes, lane);
-		if (!lane->jobs)
-			ration__lane_set_aside(lanes, lane);
+		empty(lanes, lane);
 		return;
 	}
 	if (answer->denied && !answer->stale) {
@@ -81,7 +120,7 @@ void ration__lanes_return(struct ration__lanes *lanes, struct ration__lane *lane
 		return;
 	}
 	if (answer->admitted)
-		ration__lane_drop_group(lanes, lane);
+		ration__lane_drop_queue(lanes, lane);
 	ration__lane_make_ready(lanes, lane);
 }
 
@@ -104,24 +143,19 @@ bool ration__lanes_waiting(struct ration__lanes *lanes, struct ration__pool_serv
 				kind ? services->timed : services->eventful;
 
 			for (; group && rows > 0; group = group->next, rows--) {
-				const struct ration__timer *first =
-					ration__heap_first(&group->lanes);
-				const struct ration__lane *lane =
-					first ? RATION__CONTAINER(first, struct ration__lane, timer)
-					      : NULL;
+				const struct ration__lane *lane = ration__line_first(&group->line);
 
 				if (lane && (!best || lane->head->ticket.hash <
 							      best->head->ticket.hash))
 					best = lane;
 			}
 		}
-	if (!best || !best->group)
+	if (!best || !best->queue)
 		return false;
-	*service = best->service;
+	*service = ration__lane_service(best);
 	*denial = (struct ration__ask){.decision = RATION__DENIED,
-		.denial = best->group->denial,
-		.rule = best->group->rule,
-		.at_ns = best->state == RATION__LANE_BOOKED ? best->timer.at_ns
-							    : best->group->at_ns};
+		.denial = best->queue->group->denial,
+		.rule = best->queue->group->rule,
+		.at_ns = best->until_ns};
 	return true;
 }

@@ -72,6 +72,8 @@ struct ration__flight *ration__flight_renew(
 		return NULL;
 	fresh->begin_ns = flight->begin_ns;
 	fresh->rest_ns = flight->rest_ns;
+	fresh->delay_ns = flight->delay_ns;
+	fresh->retry_cost = flight->retry_cost;
 	fresh->attempts = flight->attempts;
 	fresh->throttled = flight->throttled;
 	fresh->phase = flight->phase;

@@ -4,9 +4,10 @@
  * One tick:
  *     worker.c    wait in epoll, hand events to the multi, then its timers
  *     attempt.c   take ended transfers: classify, retry or end (ration__worker_collect)
- *     dispatch.c  with the mutex: inbox, cancels, expired jobs, lanes -> asks  (_prepare)
- *                 without: one transaction, settles first, then asks           (_transact)
- *                 with the mutex: asked jobs back to lanes, or off; ended ones (_results)
+ *     dispatch.c  with the mutex: inbox, cancels, expired jobs                 (_prepare)
+ *     batch.c     likewise: lanes -> asks                                      (_take)
+ *     dispatch.c  without: one transaction, settles first, then asks           (_transact)
+ *     results.c   with the mutex: asked jobs back to lanes, or off; ended ones (_results)
  *     attempt.c   start what was admitted                                      (_launch)
  *     finish.c    responses of what ended, to queue, callback or waiter        (_finish)
  *
@@ -26,6 +27,8 @@
 struct ration__claim {
 	struct ration__lane *lane;
 	struct ration__lane_answer answer;
+	uint64_t turn; /* the lane's, from before it was claimed */
+	bool placed;   /* scratch of batch.c */
 };
 
 struct ration__worker {
@@ -69,6 +72,7 @@ struct ration__worker {
 	uint8_t ask_claim[RATION__BATCH_MAX]; /* whose lane */
 	struct ration__claim claims[RATION__BATCH_MAX];
 	struct ration__settle settles[RATION__BATCH_MAX];
+	struct ration__cost actuals[RATION__BATCH_MAX][RATION__ACTUALS_MAX]; /* of the settles */
 };
 
 /* worker.c */
@@ -96,6 +100,12 @@ void ration__worker_settle(struct ration__worker *worker, struct ration__flight 
 /* Waits for delay_ns, then goes back to its lane. 0 or RATION_ENOMEM. */
 int ration__worker_rest(
 	struct ration__worker *worker, struct ration__flight *flight, int64_t delay_ns);
+/* It rests no more. */
+void ration__worker_unrest(struct ration__worker *worker, struct ration__flight *flight);
+
+/* batch.c */
+/* Claims lanes and makes asks of their jobs, as far as there is room. */
+void ration__worker_take(struct ration__worker *worker);
 
 /* dispatch.c */
 /* Is there anything for which the mutex is worth taking? */

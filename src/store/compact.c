@@ -38,6 +38,23 @@ void ration__hot_look(struct ration__store *store)
 			 stat.ms_entries <= RECORDS_MAX;
 }
 
+void ration__txn_usage(
+	struct ration__txn *txn, uint64_t *used_bytes, uint64_t *file_bytes, uint64_t *records)
+{
+	struct ration__store *store = txn->store;
+	MDB_envinfo info;
+	MDB_stat stat;
+
+	*used_bytes = *file_bytes = *records = 0;
+	if (mdb_env_info(store->hot.env, &info) != 0 ||
+		mdb_stat(store->mtxn, store->hot.dbi, &stat) != 0)
+		return;
+	*used_bytes = (stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages + 2) *
+		      (uint64_t)stat.ms_psize;
+	*file_bytes = (info.me_last_pgno + 1) * (uint64_t)stat.ms_psize;
+	*records = stat.ms_entries;
+}
+
 static int64_t monotonic_ns(void)
 {
 	struct timespec ts;

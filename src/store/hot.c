@@ -158,6 +158,19 @@ static int allocate(struct ration__store *store, const char *name)
 	return rc;
 }
 
+/* A directory that was deleted is looked for again where the header says: somebody may have made it
+ * anew, and what is made in the deleted one nobody else would find. */
+static int find_directory(struct ration__store *store)
+{
+	struct stat st;
+
+	if (fstat(store->hot_dir_fd, &st) == 0 && st.st_nlink > 0)
+		return 0;
+	close(store->hot_dir_fd);
+	store->hot_dir_fd = -1;
+	return ration__hot_locate(store, NULL);
+}
+
 /* A new, empty, fully allocated file of this epoch, opened as env. */
 int ration__hot_make(struct ration__store *store, uint64_t epoch, struct ration__env *env)
 {
@@ -166,6 +179,9 @@ int ration__hot_make(struct ration__store *store, uint64_t epoch, struct ration_
 	int rc, fd;
 
 	file_name(name, epoch);
+	rc = find_directory(store);
+	if (rc != 0)
+		return rc;
 	snprintf(path, sizeof(path), "%s/%s", store->hot_path, name);
 	ration__hot_unlink(store, epoch);
 	if (!has_room(store))
@@ -292,7 +308,9 @@ int ration__hot_prepare(struct ration__store *store, int64_t now, bool reboot)
 		rc = wipe(store, now, "its members die inside transactions");
 	} else if (store->hot_epoch != epoch) {
 		ration__hot_close(store);
-		rc = open_current(store, epoch);
+		rc = find_directory(store);
+		if (rc == 0)
+			rc = open_current(store, epoch);
 		if (rc == RATION_EIO)
 			rc = wipe(store, now, "hot/ is damaged or gone");
 	} else if (!store->compact) {

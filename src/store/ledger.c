@@ -21,7 +21,6 @@
 
 #define LEDGER_BYTES_DEFAULT (UINT64_C(64) << 20)
 #define LEDGER_SCHEMA 1
-#define LEDGER_KEY_MAX 511
 /* A commit waits for the disk, and others for it. */
 #define DEADLINE_NS (10 * RATION__NS_PER_S)
 
@@ -91,7 +90,7 @@ static int register_anew(struct ration__store *store)
 	return rc ? rc : ration__store_commit(txn);
 }
 
-static int acquire(struct ration__store *store)
+static int acquire(struct ration__store *store, int64_t wait_ns)
 {
 	struct ration__header *header = store->header;
 	const struct ration__gate_self self = {
@@ -107,10 +106,14 @@ static int acquire(struct ration__store *store)
 		return RATION_EFORK;
 	if (store->lost)
 		return RATION_ESTORE;
-	if ((!store->joined || is_fenced(store)) && (rc = register_anew(store)) != 0)
-		return rc;
+	if (!store->joined || is_fenced(store)) {
+		/* who is in a hurry comes again after its next transaction, which registers */
+		rc = wait_ns < 0 ? register_anew(store) : RATION_EAGAIN;
+		if (rc != 0)
+			return rc;
+	}
 	if (!ration__gate_try(&header->ledger_gate, store->name) &&
-		(rc = ration__gate_wait(&header->ledger_gate, &self, -1, &inherited)) != 0)
+		(rc = ration__gate_wait(&header->ledger_gate, &self, wait_ns, &inherited)) != 0)
 		return rc;
 	rc = open_env(store);
 	if (rc != 0)
@@ -127,26 +130,31 @@ static uint64_t sum_of(
 	       UINT64_C(0xc2b2ae3d27d4eb4f) * ration__hash64(value, envelope->length);
 }
 
-/* Copies out; value has RATION__LEDGER_VALUE_MAX bytes. RATION_EEMPTY: absent. */
+/* Checks and copies out; value has RATION__LEDGER_VALUE_MAX bytes. */
+static int check_value(const struct ration__env *env, const MDB_val *key, const MDB_val *found,
+	uint8_t *value, struct envelope *envelope)
+{
+	if (found->mv_size < sizeof(*envelope) || found->mv_size > env->map_bytes ||
+		(uintptr_t)found->mv_data - (uintptr_t)env->map > env->map_bytes - found->mv_size)
+		return RATION_EIO;
+	memcpy(envelope, found->mv_data, sizeof(*envelope));
+	if (envelope->version != LEDGER_SCHEMA || envelope->length > RATION__LEDGER_VALUE_MAX ||
+		envelope->length != found->mv_size - sizeof(*envelope))
+		return RATION_EIO;
+	memcpy(value, (const char *)found->mv_data + sizeof(*envelope), envelope->length);
+	if (envelope->sum != sum_of(envelope, key->mv_data, key->mv_size, value))
+		return RATION_EIO;
+	return 0;
+}
+
+/* RATION_EEMPTY: absent */
 static int read_value(struct ration__env *env, MDB_txn *txn, MDB_val *key, uint8_t *value,
 	struct envelope *envelope)
 {
 	MDB_val found;
 	int rc = ration__env_get(env, txn, key, &found);
 
-	if (rc != 0)
-		return ration__env_error(rc);
-	if (found.mv_size < sizeof(*envelope) || found.mv_size > env->map_bytes ||
-		(uintptr_t)found.mv_data - (uintptr_t)env->map > env->map_bytes - found.mv_size)
-		return RATION_EIO;
-	memcpy(envelope, found.mv_data, sizeof(*envelope));
-	if (envelope->version != LEDGER_SCHEMA || envelope->length > RATION__LEDGER_VALUE_MAX ||
-		envelope->length != found.mv_size - sizeof(*envelope))
-		return RATION_EIO;
-	memcpy(value, (const char *)found.mv_data + sizeof(*envelope), envelope->length);
-	if (envelope->sum != sum_of(envelope, key->mv_data, key->mv_size, value))
-		return RATION_EIO;
-	return 0;
+	return rc != 0 ? ration__env_error(rc) : check_value(env, key, &found, value, envelope);
 }
 
 static int write_value(struct ration__env *env, MDB_txn *txn, MDB_val *key, const uint8_t *value,
@@ -192,7 +200,7 @@ static int make_key(const void *key, size_t length, MDB_val *out)
 
 	if (length == 0 || (length == sizeof(marker) && memcmp(key, marker, length) == 0))
 		return RATION_EINVAL;
-	if (length > LEDGER_KEY_MAX)
+	if (length > RATION__LEDGER_KEY_MAX)
 		return RATION_ETOOBIG;
 	out->mv_data = (void *)(uintptr_t)key;
 	out->mv_size = length;
@@ -223,7 +231,7 @@ int ration__ledger_update(struct ration__store *store, const void *key, size_t k
 	rc = make_key(key, key_length, &stored);
 	if (rc != 0)
 		return rc;
-	rc = acquire(store);
+	rc = acquire(store, -1);
 	if (rc != 0)
 		goto out;
 	rc = ration__env_error(ration__env_begin(&ledger->env, &txn));
@@ -256,7 +264,7 @@ int ration__ledger_get(struct ration__store *store, const void *key, size_t key_
 	rc = make_key(key, key_length, &stored);
 	if (rc != 0)
 		return rc;
-	rc = acquire(store);
+	rc = acquire(store, -1);
 	if (rc != 0)
 		goto out;
 	rc = ration__env_error(ration__env_begin(&ledger->env, &txn));
@@ -272,6 +280,128 @@ int ration__ledger_get(struct ration__store *store, const void *key, size_t key_
 	}
 	ration__gate_release(&store->header->ledger_gate);
 out:
+	complain(store, rc);
+	return rc;
+}
+
+int ration__ledger_delete(struct ration__store *store, const void *key, size_t key_length)
+{
+	struct ration__ledger *ledger = &store->ledger;
+	MDB_val stored;
+	MDB_txn *txn;
+	int rc;
+
+	rc = make_key(key, key_length, &stored);
+	if (rc != 0)
+		return rc;
+	rc = acquire(store, -1);
+	if (rc != 0)
+		goto out;
+	rc = ration__env_error(ration__env_begin(&ledger->env, &txn));
+	if (rc == 0) {
+		rc = ration__env_error(ration__env_del(&ledger->env, txn, &stored));
+		if (rc == 0 && !ration__gate_is(&store->header->ledger_gate, store->name))
+			rc = RATION_ESTORE; /* taken for dead meanwhile: another may be writing */
+		if (rc == 0)
+			rc = ration__env_error(ration__env_commit(&ledger->env, txn));
+		else
+			ration__env_abort(&ledger->env, txn);
+	}
+	ration__gate_release(&store->header->ledger_gate);
+	if (rc == RATION_EEMPTY)
+		rc = 0;
+out:
+	complain(store, rc);
+	return rc;
+}
+
+struct visit {
+	const void *prefix;
+	size_t prefix_length, max;
+	ration__ledger_visit_fn fn;
+	void *arg, *next;
+	size_t next_length;
+};
+
+/* From the key that the cursor is to stand on. */
+static int visit_from(
+	struct ration__ledger *ledger, MDB_cursor *cursor, MDB_val *key, struct visit *visit)
+{
+	MDB_val value;
+	int rc = ration__env_seek(&ledger->env, cursor, key, &value, MDB_SET_RANGE);
+
+	for (size_t n = 0; rc == 0 && key->mv_size >= visit->prefix_length &&
+			   memcmp(key->mv_data, visit->prefix, visit->prefix_length) == 0;
+		n++) {
+		struct envelope envelope;
+
+		if (key->mv_size > RATION__LEDGER_KEY_MAX)
+			return RATION_EIO;
+		if (n == visit->max) {
+			if (visit->next) {
+				memcpy(visit->next, key->mv_data, key->mv_size);
+				visit->next_length = key->mv_size;
+			}
+			return 0;
+		}
+		rc = check_value(&ledger->env, key, &value, ledger->old, &envelope);
+		if (rc == 0)
+			rc = visit->fn(visit->arg, key->mv_data, key->mv_size, ledger->old,
+				envelope.length);
+		if (rc != 0)
+			return rc;
+		rc = ration__env_seek(&ledger->env, cursor, key, &value, MDB_NEXT);
+	}
+	return rc == MDB_NOTFOUND ? 0 : ration__env_error(rc);
+}
+
+static int visit_inside(struct ration__ledger *ledger, MDB_val *from, struct visit *visit)
+{
+	MDB_cursor *cursor;
+	MDB_txn *txn;
+	int rc = ration__env_error(ration__env_begin(&ledger->env, &txn));
+
+	if (rc != 0)
+		return rc;
+	rc = ration__env_error(ration__env_cursor(&ledger->env, txn, &cursor));
+	if (rc == 0) {
+		rc = visit_from(ledger, cursor, from, visit);
+		mdb_cursor_close(cursor);
+	}
+	ration__env_abort(&ledger->env, txn);
+	return rc;
+}
+
+int ration__ledger_visit(struct ration__store *store, const void *prefix, size_t prefix_length,
+	int64_t wait_ns, const void *from, size_t from_length, size_t max,
+	ration__ledger_visit_fn fn, void *arg, void *next, size_t *next_length)
+{
+	struct visit visit = {.prefix = prefix,
+		.prefix_length = prefix_length,
+		.max = max,
+		.fn = fn,
+		.arg = arg,
+		.next = next};
+	MDB_val first;
+	int rc;
+
+	rc = make_key(from ? from : prefix, from ? from_length : prefix_length, &first);
+	if (rc != 0)
+		return rc;
+	if (store->forked)
+		return RATION_EFORK;
+	if (faccessat(store->ledger.dir_fd, "data", F_OK, 0) < 0 && errno == ENOENT) {
+		if (next_length)
+			*next_length = 0;
+		return 0;
+	}
+	rc = acquire(store, wait_ns);
+	if (rc == 0) {
+		rc = visit_inside(&store->ledger, &first, &visit);
+		ration__gate_release(&store->header->ledger_gate);
+	}
+	if (rc == 0 && next_length)
+		*next_length = visit.next_length;
 	complain(store, rc);
 	return rc;
 }

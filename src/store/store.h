@@ -29,6 +29,7 @@
 #define RATION__KEY_MAX 503	/* LMDB's 511, less the padding that keeps payloads aligned */
 #define RATION__VALUE_MAX 32768 /* of a payload in hot/; of a value in the ledger: 16384 */
 #define RATION__LEDGER_VALUE_MAX 16384
+#define RATION__LEDGER_KEY_MAX 511
 #define RATION__STORE_WORDS 16
 
 struct ration__store;
@@ -126,6 +127,11 @@ int ration__txn_visit(struct ration__txn *txn, const void *prefix, size_t prefix
 	const void *from, size_t from_length, size_t max, ration__visit_fn fn, void *arg,
 	void *next, size_t *next_length);
 
+/* Bytes of hot/ that hold records; bytes that were ever written since it was made (the file itself is
+ * allocated in full); and how many records there are. */
+void ration__txn_usage(
+	struct ration__txn *txn, uint64_t *used_bytes, uint64_t *file_bytes, uint64_t *records);
+
 /* Liveness inside a transaction: looks at slot's lock, without the gate's help. When it is dead its
  * generation is raised and hooks.bury called. true: it was dead. */
 bool ration__txn_bury_if_dead(struct ration__txn *txn, uint16_t slot);
@@ -184,5 +190,16 @@ int ration__ledger_update(struct ration__store *store, const void *key, size_t k
 	ration__ledger_fn fn, void *arg);
 int ration__ledger_get(struct ration__store *store, const void *key, size_t key_length, void *value,
 	size_t size, size_t *length);
+/* Takes a value away, durably; its sequence begins anew. 0 also when there was none. */
+int ration__ledger_delete(struct ration__store *store, const void *key, size_t key_length);
+/* Visits values in the order of their keys, as ration__txn_visit does; next: RATION__LEDGER_KEY_MAX
+ * bytes. fn runs inside the ledger's gate: it may not block nor come back here. wait_ns: longest
+ * wait for that gate (-1: until it "cannot answer", 0 just a try): RATION_EAGAIN, and nothing was
+ * visited. A ledger that nobody wrote yet is not made by looking. */
+typedef int (*ration__ledger_visit_fn)(
+	void *arg, const void *key, size_t key_length, const void *value, size_t length);
+int ration__ledger_visit(struct ration__store *store, const void *prefix, size_t prefix_length,
+	int64_t wait_ns, const void *from, size_t from_length, size_t max,
+	ration__ledger_visit_fn fn, void *arg, void *next, size_t *next_length);
 
 #endif

@@ -1,5 +1,4 @@
-/* What steers and watches the server: health, statistics, ordered failures; and the enforced rate.
- */
+/* What steers and watches the server: health, statistics, ordered failures. */
 #include <inttypes.h>
 #include <string.h>
 
@@ -98,25 +97,4 @@ bool ts__failure_take(struct ts_server *server)
 		return false;
 	failures->count--;
 	return true;
-}
-
-/* A token bucket, full at the start. */
-int64_t ts__rate_take(struct ts_server *server)
-{
-	const struct ts_options *options = server->options;
-	int64_t now_ns;
-
-	if (options->rate_per_second <= 0)
-		return 0;
-	now_ns = ts__now_ns();
-	server->rate_tokens +=
-		(double)(now_ns - server->rate_at_ns) / TS_SECOND * options->rate_per_second;
-	if (server->rate_tokens > options->rate_burst)
-		server->rate_tokens = options->rate_burst;
-	server->rate_at_ns = now_ns;
-	if (server->rate_tokens >= 1) {
-		server->rate_tokens -= 1;
-		return 0;
-	}
-	return (int64_t)((1 - server->rate_tokens) / options->rate_per_second * TS_SECOND) + 1;
 }

@@ -36,6 +36,7 @@ enum MHD_Result ts__exchange_answer(
 {
 	if (!response)
 		return MHD_NO;
+	ts__limits_add_fields(exchange, response);
 	enum MHD_Result result =
 		MHD_queue_response(exchange->connection, (unsigned)status, response);
 	MHD_destroy_response(response);
@@ -191,6 +192,7 @@ static void *on_target(void *closure, const char *target, struct MHD_Connection 
 	exchange->connection = connection;
 	exchange->peer = peer;
 	exchange->timer.owner = exchange;
+	exchange->cost = 1;
 	return exchange;
 }
 

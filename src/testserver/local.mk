@@ -5,9 +5,12 @@ endif
 src_ration_testserver_SOURCES = \
 	src/testserver/answers.c \
 	src/testserver/control.c \
+	src/testserver/enforce.c \
 	src/testserver/exchange.c \
 	src/testserver/faults.c \
 	src/testserver/idempotency.c src/testserver/idempotency.h \
+	src/testserver/limit_spec.c \
+	src/testserver/limits.c src/testserver/limits.h \
 	src/testserver/log.c src/testserver/log.h \
 	src/testserver/loop.c \
 	src/testserver/main.c \

@@ -55,8 +55,12 @@ void ts__log_add(struct ts_log *log, const struct ts_exchange *exchange, bool ab
 	ts__text_json_string(line, exchange->request_id, FIELD_MAX);
 	ts__text_puts(line, ",\"idempotency_key\":");
 	ts__text_json_string(line, exchange->idempotency_key, FIELD_MAX);
-	ts__text_printf(line, ",\"dur_ms\":%.3f,\"conn\":%" PRIu64 "}\n",
-		(double)(ts__now_ns() - exchange->start_ns) / 1e6, exchange->peer->number);
+	ts__text_printf(line,
+		",\"dur_ms\":%.3f,\"conn\":%" PRIu64 ",\"cost\":%.15g,\"allowed\":%s,\"limit\":",
+		(double)(ts__now_ns() - exchange->start_ns) / 1e6, exchange->peer->number,
+		exchange->cost, exchange->refused_by ? "false" : "true");
+	ts__text_json_string(line, exchange->refused_by, FIELD_MAX);
+	ts__text_puts(line, "}\n");
 	if (line->length >= GATHER_MAX)
 		ts__log_flush(log);
 }

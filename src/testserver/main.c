@@ -176,8 +176,8 @@ static int run(struct ts_server *server, const struct ts_options *options)
 	}
 	int port = port_of(listen_fd);
 	server->options = options;
-	server->started_ns = server->rate_at_ns = ts__now_ns();
-	server->rate_tokens = options->rate_burst;
+	server->started_ns = ts__now_ns();
+	ts__limits_init(&server->limits, options->limits, options->limit_count);
 	ts__idempotency_init(&server->idempotency);
 	server->daemon = ts__server_start(server, listen_fd, raise_limits());
 	if (!server->daemon) {
@@ -193,6 +193,7 @@ static int run(struct ts_server *server, const struct ts_options *options)
 no_socket:
 	ts__log_close(&server->log);
 	ts__timers_fini(&server->timers);
+	ts__limits_fini(&server->limits);
 	return status;
 }
 

@@ -5,7 +5,6 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -23,9 +22,26 @@ static const char usage[] =
 	"  --log FILE        append one JSON line a request to FILE\n"
 	"  --concurrency N   answer 503 to requests above N in flight\n"
 	"  --timeout MS      answer 408 after MS when the delay asked for is longer\n"
-	"  --rate N/T[:B]    answer 429 above N requests in T (s, min, h or seconds); burst B [N]\n"
+	"  --limit N/T[,..]  enforce a rate: a token bucket, N in T (s, min, h, 10s, 250ms ...)\n"
+	"  --window N/T[,..] enforce a window: at most N in every T\n"
+	"  --rate N/T[:B]    the same as --limit N/T[,burst=B]\n"
 	"  --help            show this text\n"
 	"  --version         show the version\n"
+	"\n"
+	"Up to four limits hold together: a request takes from all of them or is refused by the one "
+	"it\nwould wait for longest and takes from none. What may follow, separated by commas:\n"
+	"  burst=B                 of a rate: B at once [N, at least 1]\n"
+	"  answer=429|503          status of a refusal [429]\n"
+	"  retry_after=on|off|S    Retry-After of a refusal: whole seconds until it would pass, at "
+	"least 1\n                          [on]; none; or S\n"
+	"  fields=ratelimit|x-ratelimit|none\n"
+	"                          what all answers say of the limit: RateLimit and RateLimit-Policy, "
+	"or\n                          X-RateLimit-Limit, -Remaining and -Reset (with -NAME behind "
+	"them\n                          when there is a name) [none]\n"
+	"  count=requests|cost     what is counted: 1 each, or the request's cost [requests]: its "
+	"header\n                          X-Cost, or total_tokens of /usage; else 1\n"
+	"  key=HEADER              each value of the header has a limit of its own\n"
+	"  name=NAME               what the log and the fields call it [rate, window]\n"
 	"\n"
 	"The first line of output is: listening on http://ADDRESS:PORT\n"
 	"SIGTERM or SIGINT ends the server, its log complete.\n"
@@ -46,6 +62,8 @@ static const char usage[] =
 	"  /reset, /reset-body     a TCP reset before any byte, or within the body\n"
 	"  /reset-reused           a reset for every request on a connection but the first\n"
 	"  /garbage                bytes that are no HTTP\n"
+	"  /usage                  ?total_tokens=N [1]: {\"usage\":{\"total_tokens\":N}}, and "
+	"X-Cost: N\n"
 	"Steering (never fails; all but /health is neither counted nor logged)\n"
 	"  GET /health             {\"status\":\"ok\",\"uptime_seconds\":S}\n"
 	"  GET /stats              requests, in_flight, peak, aborted, by_status\n"
@@ -54,13 +72,15 @@ static const char usage[] =
 	"  POST /fail/duration/S   all requests get 500 for S (0 to 3600) seconds\n"
 	"  POST /fail/reset        no more ordered failures\n"
 	"  GET /fail/status        what is left of them\n"
+	"  POST /limits/reset      buckets full, windows empty\n"
 	"\n"
 	"The log has for each request: t (seconds since 1970 when its headers were complete), "
 	"mono\n"
 	"(the same instant, CLOCK_BOOTTIME, ns), n (running number), method, path, query, status "
 	"(0:\nnone was sent), aborted (the answer did not get through), in_flight (at its start, "
 	"itself\nincluded), peak, id (X-Request-ID), idempotency_key, dur_ms, conn (number of its "
-	"connection).\n"
+	"connection),\ncost, allowed (false: refused by a limit or --concurrency), limit (the name of "
+	"that limit).\n"
 	"Lines stand in the order in which requests ended; n has the order in which they came. A "
 	"client\nthat closes, even only its sending side, has aborted.\n"
 	"\n"
@@ -80,54 +100,25 @@ static bool read_number(const char *text, int64_t min, int64_t max, int64_t *out
 	return true;
 }
 
-/* A positive decimal number; *end is left behind it. */
-static bool read_positive(const char *text, const char **end, double *out)
+/* NULL, or what is wrong. */
+static const char *add_limit(struct ts_options *options, enum ts_limit_kind kind, const char *spec)
 {
-	char *after;
-
-	if ((*text < '0' || *text > '9') && *text != '.')
-		return false;
-	double value = strtod(text, &after);
-	if (after == text || !isfinite(value) || value <= 0 || value > 1e9)
-		return false;
-	*end = after;
-	*out = value;
-	return true;
+	if (options->limit_count == TS_LIMITS_MAX)
+		return "four limits are enforced at most";
+	return ts__limit_read(kind, spec, &options->limits[options->limit_count++]);
 }
 
 /* N/T[:B] */
-static bool read_rate(const char *text, struct ts_options *options)
+static bool add_rate(struct ts_options *options, const char *text)
 {
-	static const struct {
-		const char *name;
-		double seconds;
-	} units[] = {{"s", 1}, {"min", 60}, {"h", 3600}};
-	double count, seconds = 0, burst;
-	const char *at;
+	const char *colon = strchr(text, ':');
+	char spec[128];
+	int length = snprintf(spec, sizeof(spec), "%.*s%s%s",
+		colon ? (int)(colon - text) : (int)strlen(text), text, colon ? ",burst=" : "",
+		colon ? colon + 1 : "");
 
-	if (!read_positive(text, &at, &count) || *at++ != '/')
-		return false;
-	if (*at >= '0' && *at <= '9') {
-		if (!read_positive(at, &at, &seconds))
-			return false;
-		at += *at == 's';
-	} else {
-		for (size_t i = 0; i < sizeof(units) / sizeof(units[0]); i++) {
-			size_t length = strlen(units[i].name);
-			if (strncmp(at, units[i].name, length) == 0 &&
-				(at[length] == '\0' || at[length] == ':')) {
-				seconds = units[i].seconds;
-				at += length;
-				break;
-			}
-		}
-	}
-	burst = count < 1 ? 1 : count;
-	if (seconds <= 0 || (*at == ':' && !read_positive(at + 1, &at, &burst)) || *at || burst < 1)
-		return false;
-	options->rate_per_second = count / seconds;
-	options->rate_burst = burst;
-	return true;
+	return !strchr(text, ',') && length < (int)sizeof(spec) &&
+	       !add_limit(options, TS_BUCKET, spec);
 }
 
 static int complain(const char *what, const char *value)
@@ -143,15 +134,18 @@ int ts__options_read(struct ts_options *options, int argc, char **argv)
 		{"address", required_argument, NULL, 'a'},
 		{"concurrency", required_argument, NULL, 'c'},
 		{"help", no_argument, NULL, 'h'},
+		{"limit", required_argument, NULL, 'b'},
 		{"log", required_argument, NULL, 'l'},
 		{"port", required_argument, NULL, 'p'},
 		{"port-file", required_argument, NULL, 'f'},
 		{"rate", required_argument, NULL, 'r'},
 		{"timeout", required_argument, NULL, 't'},
 		{"version", no_argument, NULL, 'v'},
+		{"window", required_argument, NULL, 'w'},
 		{NULL, 0, NULL, 0},
 	};
 	int64_t port = 0;
+	const char *wrong;
 	int option;
 
 	*options = (struct ts_options){.address = "127.0.0.1"};
@@ -159,6 +153,12 @@ int ts__options_read(struct ts_options *options, int argc, char **argv)
 		switch (option) {
 		case 'a':
 			options->address = optarg;
+			break;
+		case 'b':
+		case 'w':
+			wrong = add_limit(options, option == 'b' ? TS_BUCKET : TS_WINDOW, optarg);
+			if (wrong)
+				return complain(wrong, optarg);
 			break;
 		case 'c':
 			if (!read_number(optarg, 1, 1000000, &options->in_flight_max))
@@ -178,7 +178,7 @@ int ts__options_read(struct ts_options *options, int argc, char **argv)
 				return complain("--port is 0 to 65535", optarg);
 			break;
 		case 'r':
-			if (!read_rate(optarg, options))
+			if (!add_rate(options, optarg))
 				return complain(
 					"--rate is such as 100/s, 60/min or 5/10s:2", optarg);
 			break;

@@ -1,4 +1,4 @@
-/* The table of routes, and what each request passes on its way to one: cap, rate, ordered
+/* The table of routes, and what each request passes on its way to one: cap, limits, ordered
  * failures, delay, timeout. */
 #include <errno.h>
 #include <stdlib.h>
@@ -22,6 +22,7 @@ static const struct ts_route routes[] = {
 	{"/reset-body", NULL, ts__answer_reset_body, 0},
 	{"/reset-reused", NULL, ts__answer_reset_reused, 0},
 	{"/garbage", NULL, ts__answer_garbage, 0},
+	{"/usage", NULL, ts__answer_usage, TS_USAGE},
 	{"/health", "GET", ts__answer_health, TS_EXEMPT},
 	{"/stats", "GET", ts__answer_stats, TS_CONTROL | TS_EXEMPT},
 	{"/stats/reset", "POST", ts__answer_stats_reset, TS_CONTROL | TS_EXEMPT},
@@ -29,6 +30,7 @@ static const struct ts_route routes[] = {
 	{"/fail/duration", "POST", ts__answer_fail_duration, TS_CONTROL | TS_EXEMPT | TS_ARGUMENT},
 	{"/fail/reset", "POST", ts__answer_fail_reset, TS_CONTROL | TS_EXEMPT},
 	{"/fail/status", "GET", ts__answer_fail_status, TS_CONTROL | TS_EXEMPT},
+	{"/limits/reset", "POST", ts__answer_limits_reset, TS_CONTROL | TS_EXEMPT},
 };
 
 static bool matches(const struct ts_route *route, const char *path)
@@ -97,21 +99,6 @@ static enum MHD_Result answer_after(struct ts_exchange *exchange, ts_step answer
 	return ts__exchange_park(exchange, delay_ms * TS_MILLISECOND) ? MHD_YES : MHD_NO;
 }
 
-static enum MHD_Result refuse_rate(struct ts_exchange *exchange, int64_t wait_ns)
-{
-	struct ts_text json = {0};
-	char seconds[24];
-
-	snprintf(seconds, sizeof(seconds), "%lld",
-		(long long)((wait_ns + TS_SECOND - 1) / TS_SECOND));
-	ts__text_printf(&json, "{\"error\":\"too many requests\",\"wait_ms\":%lld}\n",
-		(long long)(wait_ns / TS_MILLISECOND));
-	struct MHD_Response *response = ts__response_new(&json);
-	if (response)
-		MHD_add_response_header(response, MHD_HTTP_HEADER_RETRY_AFTER, seconds);
-	return ts__exchange_answer(exchange, MHD_HTTP_TOO_MANY_REQUESTS, response);
-}
-
 static enum MHD_Result refuse_method(struct ts_exchange *exchange)
 {
 	struct ts_text json = {0};
@@ -136,14 +123,19 @@ enum MHD_Result ts__route_enter(struct ts_exchange *exchange)
 	const struct ts_options *options = server->options;
 	const struct ts_route *route = exchange->route;
 	int64_t delay_ms = 0;
-	int64_t wait_ns;
+	enum MHD_Result refused;
 
 	if (!route || !(route->flags & TS_EXEMPT)) {
-		if (options->in_flight_max && exchange->in_flight > options->in_flight_max)
+		if (!ts__cost_read(exchange))
+			return ts__exchange_error(exchange, MHD_HTTP_BAD_REQUEST,
+				"X-Cost or total_tokens is a number from 0 to 1e12");
+		if (options->in_flight_max && exchange->in_flight > options->in_flight_max) {
+			exchange->refused_by = "concurrency";
 			return ts__exchange_error(exchange, MHD_HTTP_SERVICE_UNAVAILABLE,
 				"too many requests in flight");
-		if ((wait_ns = ts__rate_take(server)) > 0)
-			return refuse_rate(exchange, wait_ns);
+		}
+		if (!ts__limits_pass(exchange, &refused))
+			return refused;
 		if (ts__failure_take(server))
 			return ts__exchange_error(
 				exchange, MHD_HTTP_INTERNAL_SERVER_ERROR, "a failure, as ordered");

@@ -21,6 +21,7 @@
 #include <time.h>
 
 #include "testserver/idempotency.h"
+#include "testserver/limits.h"
 #include "testserver/log.h"
 #include "testserver/text.h"
 #include "testserver/timers.h"
@@ -41,11 +42,11 @@ struct ts_options {
 	const char *address; /* numeric */
 	const char *port_file;
 	const char *log_file;
-	int port;		/* 0: any free one */
-	int64_t in_flight_max;	/* 0: no cap */
-	int64_t timeout_ms;	/* 0: none */
-	double rate_per_second; /* 0: not enforced */
-	double rate_burst;
+	int port;	       /* 0: any free one */
+	int64_t in_flight_max; /* 0: no cap */
+	int64_t timeout_ms;    /* 0: none */
+	struct ts_limit_conf limits[TS_LIMITS_MAX];
+	size_t limit_count;
 };
 
 /* Counters since the start or the last POST /stats/reset; in_flight is never reset. */
@@ -71,8 +72,7 @@ struct ts_server {
 	struct ts_idempotency idempotency;
 	struct ts_stats stats;
 	struct ts_failures failures;
-	double rate_tokens;
-	int64_t rate_at_ns;
+	struct ts_limits limits;
 	int64_t started_ns;
 	uint64_t request_last; /* running numbers: never reset */
 	uint64_t connection_last;
@@ -121,6 +121,7 @@ struct ts_exchange {
 	enum { TS_NEW, TS_RECEIVING, TS_ROUTED } phase;
 	bool counted; /* logged and in the statistics; not so for /stats and /fail */
 	bool refused; /* by its headers: the body is not wanted */
+	bool limited; /* the limits were asked: readings hold */
 	bool ended;
 	bool parked;
 	bool gone;
@@ -128,6 +129,9 @@ struct ts_exchange {
 	bool (*pump)(struct ts_exchange *); /* writes past libmicrohttpd; false: done */
 	uint64_t body_bytes;
 	struct ts_text body; /* only of routes that echo */
+	double cost;
+	const char *refused_by; /* the name of a limit; NULL: allowed */
+	struct ts_limit_reading readings[TS_LIMITS_MAX];
 	const struct ts_route *route;
 	struct {
 		uint64_t size;
@@ -161,10 +165,11 @@ enum MHD_Result ts__exchange_error(struct ts_exchange *exchange, int status, con
 /* routes.c */
 enum ts_route_flags {
 	TS_CONTROL = 1,	 /* not logged, not counted */
-	TS_EXEMPT = 2,	 /* from ordered failures, cap and rate */
+	TS_EXEMPT = 2,	 /* from ordered failures, cap and limits */
 	TS_ARGUMENT = 4, /* /name/ARGUMENT, one segment */
 	TS_SUBPATHS = 8, /* /name and everything below */
 	TS_KEEP_BODY = 16,
+	TS_USAGE = 32, /* ?total_tokens is the request's cost */
 };
 
 struct ts_route {
@@ -192,8 +197,15 @@ enum MHD_Result ts__answer_fail_duration(struct ts_exchange *exchange);
 enum MHD_Result ts__answer_fail_reset(struct ts_exchange *exchange);
 enum MHD_Result ts__answer_fail_status(struct ts_exchange *exchange);
 bool ts__failure_take(struct ts_server *server);
-/* 0, or the time until there is a token. */
-int64_t ts__rate_take(struct ts_server *server);
+
+/* enforce.c */
+/* False when what the request says of its cost is no number. */
+bool ts__cost_read(struct ts_exchange *exchange);
+/* False: refused, and *result is what the answer's queueing said. */
+bool ts__limits_pass(struct ts_exchange *exchange, enum MHD_Result *result);
+void ts__limits_add_fields(const struct ts_exchange *exchange, struct MHD_Response *response);
+enum MHD_Result ts__answer_limits_reset(struct ts_exchange *exchange);
+enum MHD_Result ts__answer_usage(struct ts_exchange *exchange);
 
 /* answers.c */
 enum MHD_Result ts__answer_msg(struct ts_exchange *exchange);

@@ -199,7 +199,7 @@ static void measure(const char *dir, double *raw, double *one, double *all)
 	}
 	need(ration__keyset_new(full, NULL, 0, &fulls, NULL) == 0, "keyset");
 	/* the ledger is read once, before */
-	need(ration__guard_acquire(fulls, NULL, 0, &grant, 0, &ask) == 0, "quota");
+	need(ration__guard_acquire(fulls, NULL, 0, 0, &grant, 0, &ask) == 0, "quota");
 	for (int r = 0; r < ROUNDS; r++) {
 		double start;
 

@@ -51,7 +51,7 @@ sent_is "one quota: requests" 50
 out length 120
 out 'map(select(.outcome=="ok"))|length' 50
 out 'map(select(.error.code=="DENIED_QUOTA"))|length' 70
-out 'map(select(.error.code=="DENIED_QUOTA" and (.error.message|test("quota.* in .*h"))))|length' 70
+out 'map(select(.error.code=="DENIED_QUOTA" and (.error.message|test("quota.* frees in (1 d|2[34] h)"))))|length' 70
 
 # one limit of concurrency
 fresh

@@ -17,6 +17,7 @@ enum verdict { HOLDS = 0, BROKEN = 1, CANNOT_SAY = 2 };
 struct request {
 	int64_t mono_ns;
 	int64_t in_flight;
+	double cost; /* 1 where requests are counted */
 };
 
 struct requests {
@@ -32,7 +33,31 @@ static const char usage[] =
 	"       judge count LOG [N]                   how many requests; exactly N\n"
 	"       judge peak LOG [N]                    most in flight at once; at most N\n"
 	"       judge span LOG [S]                    seconds from first to last; at most S\n"
+	"       judge sum requests|cost LOG MAX WINDOW_S SLACK_S\n"
+	"                                             at most MAX in every window of WINDOW_S - "
+	"SLACK_S\n"
+	"       judge used requests|cost LOG MAX WINDOW_S PART\n"
+	"                                             of MAX for each whole window since the first "
+	"request\n"
+	"                                             at least this part\n"
+	"       judge silence LOG FROM_NS S           nothing for S seconds from that time on\n"
 	"Exit status: 0 holds, 1 does not hold, 2 cannot be said.\n";
+
+static bool amount(const char *line, double *out)
+{
+	static const char key[] = "\"cost\":";
+	const char *at = strstr(line, key);
+	char *end;
+
+	if (!at)
+		return false;
+	at += sizeof(key) - 1;
+	double value = strtod(at, &end);
+	if (end == at || !(value >= 0 && value <= 1e12) || (*end != ',' && *end != '}'))
+		return false;
+	*out = value;
+	return true;
+}
 
 static bool field(const char *line, const char *key, int64_t *out)
 {
@@ -72,7 +97,7 @@ static int compare(const void *a, const void *b)
 }
 
 /* All requests, in the order in which they came. */
-static bool read_log(const char *path, struct requests *requests)
+static bool read_log(const char *path, bool costs, struct requests *requests)
 {
 	FILE *file = fopen(path, "r");
 	char *line = NULL;
@@ -85,10 +110,11 @@ static bool read_log(const char *path, struct requests *requests)
 		return false;
 	}
 	while (good && (length = getline(&line, &capacity, file)) > 0) {
-		struct request request;
+		struct request request = {.cost = 1};
 		number++;
 		good = line[length - 1] == '\n' && field(line, "\"mono\":", &request.mono_ns) &&
-		       field(line, "\"in_flight\":", &request.in_flight) && add(requests, request);
+		       field(line, "\"in_flight\":", &request.in_flight) &&
+		       (!costs || amount(line, &request.cost)) && add(requests, request);
 	}
 	if (!good)
 		fprintf(stderr, "judge: %s:%zu: no whole line of a request\n", path, number);
@@ -107,7 +133,7 @@ static bool number(const char *text, double *out)
 	char *end;
 	double value = strtod(text, &end);
 
-	if (end == text || *end || !(value >= 0 && value <= 1e15))
+	if (end == text || *end || !(value >= 0 && value <= 1e18))
 		return false;
 	*out = value;
 	return true;
@@ -150,6 +176,68 @@ static enum verdict judge_window(
 	return excess > 1e-6 ? BROKEN : HOLDS;
 }
 
+/* A request counts from its time on, until and not at that time plus the length. */
+static enum verdict judge_sum(
+	const struct requests *requests, double max, double window, double slack)
+{
+	double sum = 0, worst = 0;
+	size_t first = 0, from = 0, to = 0;
+
+	for (size_t j = 0; j < requests->count; j++) {
+		sum += requests->list[j].cost;
+		while (seconds_between(requests, first, j) >= window - slack && first < j)
+			sum -= requests->list[first++].cost;
+		if (sum > worst) {
+			worst = sum;
+			from = first;
+			to = j;
+		}
+	}
+	printf("worst window: %.15g of %.15g in %.6f s (requests %zu to %zu of %zu)\n", worst, max,
+		seconds_between(requests, from, to), from + 1, to + 1, requests->count);
+	return worst > max * (1 + 1e-12) ? BROKEN : HOLDS;
+}
+
+/* Part of what was allowed in the whole windows since the first request; what came later is cut
+ * off, for there the jobs run out. */
+static enum verdict judge_used(
+	const struct requests *requests, double max, double window, double part)
+{
+	double span = seconds_between(requests, 0, requests->count - 1);
+	double windows = (double)(int64_t)(span / window);
+	double sum = 0;
+
+	if (windows < 1) {
+		fputs("judge: the log is shorter than a window\n", stderr);
+		return CANNOT_SAY;
+	}
+	for (size_t i = 0; i < requests->count; i++) {
+		if (seconds_between(requests, 0, i) < windows * window)
+			sum += requests->list[i].cost;
+	}
+	double used = sum / (max * windows);
+	printf("used: %.15g of %.15g in %.0f windows, %.4f\n", sum, max * windows, windows, used);
+	return used < part ? BROKEN : HOLDS;
+}
+
+static enum verdict judge_silence(const struct requests *requests, double from_ns, double seconds)
+{
+	size_t within = 0, before = 0;
+
+	for (size_t i = 0; i < requests->count; i++) {
+		double at = (double)requests->list[i].mono_ns - from_ns;
+		before += at < 0;
+		within += at >= 0 && at < seconds * 1e9;
+	}
+	printf("%zu requests within %.3f s, %zu before, %zu after", within, seconds, before,
+		requests->count - before - within);
+	if (before + within < requests->count)
+		printf(", the first after %.6f s",
+			((double)requests->list[before + within].mono_ns - from_ns) / 1e9);
+	putchar('\n');
+	return within > 0 ? BROKEN : HOLDS;
+}
+
 static int64_t peak_of(const struct requests *requests)
 {
 	int64_t peak = 0;
@@ -182,26 +270,53 @@ static enum verdict judge(
 		printf("%.6f\n", span);
 		return bounds == 0 || span <= bound[0] ? HOLDS : BROKEN;
 	}
+	if (strcmp(what, "silence") == 0)
+		return judge_silence(requests, bound[0], bound[1]);
+	if (strcmp(what, "sum") == 0)
+		return judge_sum(requests, bound[0], bound[1], bound[2]);
+	if (strcmp(what, "used") == 0)
+		return judge_used(requests, bound[0], bound[1], bound[2]);
 	return judge_window(requests, bound[0], bound[1], bound[2]);
 }
 
+/* Whether so many bounds fit. */
 static bool is_known(const char *what, int bounds)
 {
-	static const char *const names[] = {"count", "peak", "span"};
+	static const struct {
+		const char *name;
+		int least, most;
+	} known[] = {{"count", 0, 1}, {"peak", 0, 1}, {"span", 0, 1}, {"window", 3, 3},
+		{"sum", 3, 3}, {"used", 3, 3}, {"silence", 2, 2}};
 
-	for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++) {
-		if (strcmp(what, names[i]) == 0)
-			return bounds <= 1;
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++) {
+		if (strcmp(what, known[i].name) == 0)
+			return bounds >= known[i].least && bounds <= known[i].most;
 	}
-	return strcmp(what, "window") == 0 && bounds == 3;
+	return false;
+}
+
+/* sum and used say what they add up, before the log. */
+static bool read_unit(int *argc, char ***argv, bool *costs)
+{
+	if (*argc < 3 || (strcmp((*argv)[1], "sum") != 0 && strcmp((*argv)[1], "used") != 0))
+		return true;
+	*costs = strcmp((*argv)[2], "cost") == 0;
+	if (!*costs && strcmp((*argv)[2], "requests") != 0)
+		return false;
+	(*argv)[2] = (*argv)[1];
+	(*argc)--;
+	(*argv)++;
+	return true;
 }
 
 int main(int argc, char **argv)
 {
 	struct requests requests = {0};
 	double bound[3] = {0};
+	bool costs = false;
 	enum verdict verdict = CANNOT_SAY;
-	bool good = argc >= 3 && argc <= 6 && is_known(argv[1], argc - 3);
+	bool good = read_unit(&argc, &argv, &costs) && argc >= 3 && argc <= 6 &&
+		    is_known(argv[1], argc - 3);
 
 	for (int i = 3; good && i < argc; i++)
 		good = number(argv[i], &bound[i - 3]);
@@ -209,7 +324,7 @@ int main(int argc, char **argv)
 		fputs(usage, stderr);
 		return CANNOT_SAY;
 	}
-	if (read_log(argv[2], &requests))
+	if (read_log(argv[2], costs, &requests))
 		verdict = judge(argv[1], &requests, argc - 3, bound);
 	free(requests.list);
 	if (fflush(stdout) != 0)

@@ -7,11 +7,11 @@ trap 'rm -rf "$folder"' EXIT
 log=$folder/log
 failed=0
 
-# request MILLISECONDS [IN_FLIGHT]: one more line of the log, 1,000 s after boot
+# request MILLISECONDS [IN_FLIGHT [COST]]: one more line of the log, 1,000 s after boot
 request() {
-	awk -v ms="$1" -v in_flight="${2:-1}" 'BEGIN {
+	awk -v ms="$1" -v in_flight="${2:-1}" -v cost="${3:-}" 'BEGIN {
 		printf "{\"t\":1.0,\"mono\":%.0f,\"n\":1,\"path\":\"/\\\"mono\\\":7,\",", 1e12 + ms * 1e6
-		printf "\"in_flight\":%d,\"peak\":9,\"conn\":1}\n", in_flight
+		printf "\"in_flight\":%d,\"peak\":9,\"conn\":1%s}\n", in_flight, cost == "" ? "" : ",\"cost\":" cost
 	}' >>"$log"
 }
 
@@ -71,6 +71,36 @@ expect 0 20 peak "$log"
 expect 0 20 peak "$log" 20
 expect 1 20 peak "$log" 19
 
+# Sums over windows: a request is in a window of 1 s until, and not at, a second later.
+: >"$log"
+for line in '0 1 40' '400 1 50.5' '1000 1 9' '999 1 9.5' '1400 1 70' '3000 1 1'; do
+	# shellcheck disable=SC2086
+	request $line
+done
+expect 0 '*100 of 100 in 0.999000 s (requests 1 to 3 of 6)*' sum cost "$log" 100 1 0
+expect 1 '*100 of 99.5 in*' sum cost "$log" 99.5 1 0
+expect 1 '*139 of 138 in 1.000000 s (requests 2 to 5 of 6)*' sum cost "$log" 138 1.0001 0
+expect 0 '*139 of 139 in*' sum cost "$log" 139 1.0001 0
+expect 0 '*100 of 100 *' sum cost "$log" 100 1.0001 0.0001
+expect 0 '*: 3 of 3 in*' sum requests "$log" 3 1 0
+expect 1 '*: 3 of 2 in*' sum requests "$log" 2 1 0
+# 180 in three whole seconds; the request at 3 s is in none of them
+: >"$log"
+for line in '0 1 50' '999 1 40' '1000 1 0' '2999 1 90' '3000 1 99' '3500 1 99'; do
+	# shellcheck disable=SC2086
+	request $line
+done
+expect 0 'used: 180 of 300 in 3 windows, 0.6000' used cost "$log" 100 1 0.6
+expect 1 'used: 180 of 300 *' used cost "$log" 100 1 0.61
+expect 0 'used: 4 of 6 in *' used requests "$log" 2 1 0.66
+expect 2 '*shorter than a window*' used cost "$log" 100 4 0.5
+# Silence from 1,001 s on
+expect 0 '0 requests within 1.998 s, 3 before, 3 after, the first after 1.999000 s' \
+	silence "$log" 1001000000001 1.998
+expect 1 '1 requests within 1.998 s, 2 before*' silence "$log" 1001000000000 1.998
+expect 1 '2 requests within 2.000 s*' silence "$log" 1001000000001 2
+expect 0 '0 requests within 9.000 s, 6 before, 0 after' silence "$log" 1009000000000 9
+
 # What cannot be judged never passes.
 : >"$log"
 expect 0 0 count "$log"
@@ -87,6 +117,15 @@ expect 2 'Usage*' window "$log" 1 1
 expect 2 'Usage*' window "$log" 1 x 0
 expect 2 'Usage*' count "$log" 1 2
 expect 2 'Usage*' guess "$log"
+expect 2 'Usage*' sum "$log" 1 1 0
+expect 2 'Usage*' sum tokens "$log" 1 1 0
+expect 2 'Usage*' used cost "$log" 1 1
+expect 2 'Usage*' silence "$log" 1
+: >"$log"
+expect 2 '*no request*' sum cost "$log" 1 1 0
+expect 2 '*no request*' used requests "$log" 1 1 0
+request 1
+expect 2 '*log:1: no whole line*' sum cost "$log" 1 1 0
 expect 2 'Usage*'
 [ $failed -eq 0 ] && echo ok
 exit $failed

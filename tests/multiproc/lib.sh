@@ -140,6 +140,7 @@ fresh() {
 	: >"$log"
 	curl -s -X POST "$url/stats/reset" >/dev/null
 	curl -s -X POST "$url/fail/reset" >/dev/null
+	curl -s -X POST "$url/limits/reset" >/dev/null
 }
 
 # now_ns: the clock of the log, to a hundredth of a second, rounded down
@@ -166,6 +167,26 @@ started() {
 	"$ration" run "$@" "$jobs" >"$folder/out.$name" 2>"$folder/err.$name" &
 	pid=$!
 	pids="$pids $pid"
+}
+
+# configure: the file of the fleet, from standard input; its services are http://... of $url
+configure() {
+	config=$folder/fleet.yaml
+	cat >"$config"
+	"$ration" check "$config" >/dev/null || exit 1
+}
+
+# pause LEAST MOST: for a random number of seconds between them
+pause() {
+	dice=$((${dice:-$$} + 1))
+	sleep "$(awk -v seed="$dice" -v a="$1" -v b="$2" 'BEGIN { srand(seed); rand()
+		printf "%.4f", a + rand() * (b - a) }')"
+}
+
+# slay PID...: SIGKILL, and gone when it returns
+slay() {
+	kill -9 "$@" 2>/dev/null
+	wait "$@" 2>/dev/null
 }
 
 # ended NAME PID CODE-PATTERN

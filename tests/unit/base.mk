@@ -11,3 +11,9 @@ TESTS += tests/unit/test_base_core
 tests_unit_test_base_core_SOURCES = tests/unit/base_core.c
 tests_unit_test_base_core_CFLAGS = $(suite_cflags)
 tests_unit_test_base_core_LDADD = $(suite_ldadd)
+
+check_PROGRAMS += tests/unit/test_base_zone
+TESTS += tests/unit/test_base_zone
+tests_unit_test_base_zone_SOURCES = tests/unit/base_zone.c
+tests_unit_test_base_zone_CFLAGS = $(suite_cflags)
+tests_unit_test_base_zone_LDADD = $(suite_ldadd)

@@ -15,3 +15,9 @@ tests_unit_test_client_govern_SOURCES = tests/unit/client_govern.c $(client_upst
 tests_unit_test_client_govern_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
 tests_unit_test_client_govern_CFLAGS = $(suite_cflags)
 tests_unit_test_client_govern_LDADD = $(suite_ldadd)
+
+check_PROGRAMS += tests/unit/test_client_policy
+TESTS += tests/unit/test_client_policy
+tests_unit_test_client_policy_SOURCES = tests/unit/client_policy.c
+tests_unit_test_client_policy_CFLAGS = $(suite_cflags)
+tests_unit_test_client_policy_LDADD = $(suite_ldadd)

@@ -548,3 +548,41 @@ Test(client_govern, injected_clock_decides_and_sockets_live_in_real_time)
 	cr_assert_eq(next_code(&f, text, sizeof(text)), 0, "%s", text);
 	fixture_close(&f);
 }
+
+/* ---- whose turn it is ---- */
+
+static void submit_of(const char *tenant, const char *path)
+{
+	ration_request *request = new_request(path);
+
+	cr_assert_eq(ration_request_set_key(request, "tenant", tenant), 0);
+	cr_assert_eq(ration_submit(f.client, request, 0, NULL), 0);
+}
+
+Test(client_govern, weights_of_the_configuration_share_the_turns)
+{
+	char text[256];
+	int acme = 0, globex = 0;
+
+	fixture_init(&f);
+	set(&f, "workers.threads", "1");
+	set(&f, "services.api.concurrency", "1");
+	set(&f, "services.api.fairness.per", "tenant");
+	set(&f, "services.api.fairness.weights.acme", "3");
+	fixture_open(&f);
+	submit_of("first", "/slow/300"); /* meanwhile the others are queued */
+	for (int i = 0; i < 12; i++)
+		submit_of("acme", "/acme");
+	for (int i = 0; i < 4; i++)
+		submit_of("globex", "/globex");
+	for (int i = 0; i < 17; i++)
+		cr_assert_eq(next_code(&f, text, sizeof(text)), 0, "%s", text);
+	for (char *line = strtok(f.log, "\n"); line; line = strtok(NULL, "\n")) {
+		acme += !strcmp(line, "/acme");
+		globex += !strcmp(line, "/globex");
+		cr_assert_leq(acme, 3 * (globex + 1), "after %d of the other", globex);
+		cr_assert_leq(3 * globex, acme + 3, "after %d of the other", acme);
+	}
+	cr_assert_eq(acme + globex, 16);
+	fixture_close(&f);
+}

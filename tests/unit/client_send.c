@@ -91,6 +91,7 @@ Test(client_send, descriptor_is_readable_while_there_is_a_response)
 }
 
 static atomic_int done_count, misuse_count;
+static ration_permit *worker_permit;
 
 static void chain(void *arg, ration_response *response)
 {
@@ -100,6 +101,9 @@ static void chain(void *arg, ration_response *response)
 	misuse_count += ration_next(fx->client, 0, &r) != RATION_EWORKER;
 	misuse_count += ration_client_drain(fx->client, 0) != RATION_EWORKER;
 	misuse_count += ration_get(fx->client, "api", "/hello", &r) != RATION_EWORKER;
+	misuse_count += ration_permit_acquire(worker_permit, 1) != RATION_EWORKER;
+	misuse_count += ration_permit_acquire(worker_permit, 0) != 0;
+	misuse_count += ration_permit_release(worker_permit, RATION_SUCCESS) != 0;
 	ration_response_free(response);
 	if (++done_count < 50) {
 		ration_request *request = new_request("/hello");
@@ -111,7 +115,12 @@ static void chain(void *arg, ration_response *response)
 
 Test(client_send, callback_may_submit_and_nothing_may_wait_on_a_worker)
 {
+	ration_guard *guard = NULL;
+
 	fixture_init(&f);
+	cr_assert_eq(ration_guard_open(f.config, "api", &guard, NULL), 0);
+	worker_permit = ration_permit_new(guard);
+	cr_assert(worker_permit);
 	set(&f, "workers.queue_max", "1"); /* its own place is free inside the callback */
 	fixture_open(&f);
 	cr_assert_eq(ration_client_on_done(f.client, chain, &f), 0);
@@ -120,6 +129,8 @@ Test(client_send, callback_may_submit_and_nothing_may_wait_on_a_worker)
 	cr_assert_eq(ration_client_drain(f.client, 20000), 0);
 	cr_assert_eq(done_count, 50);
 	cr_assert_eq(misuse_count, 0);
+	ration_permit_free(worker_permit);
+	ration_guard_close(guard);
 	fixture_close(&f);
 }
 

@@ -35,8 +35,8 @@ Test(config_compile, defaults_are_those_of_the_manual)
 	cr_expect_eq(rules.breaker.probes, 1);
 	cr_expect_eq(rules.breaker.close_after, 1);
 	cr_expect_eq(rules.concurrency.max, 20);
-	cr_expect_eq(rules.wait_breaker + rules.wait_quota, 0);
-	cr_expect_str_eq(rules.required_keys[0], "");
+	cr_expect_eq(rules.own.wait_breaker + rules.own.wait_quota, 0);
+	cr_expect_str_eq(rules.own.required_keys[0], "");
 
 	cr_assert_eq(ration__config_service(config, "n", &conf, NULL), 0);
 	cr_expect_str_eq(conf.name, "n");
@@ -107,8 +107,8 @@ Test(config_compile, every_setting_arrives)
 	cr_assert_eq(ration__config_rules(config, "n", &rules, NULL), 0);
 	cr_assert_eq(rules.limit_count, 4);
 	cr_expect_eq(rules.revision, UINT64_C(9007199254740991));
-	cr_expect_str_eq(rules.required_keys[0], "agent");
-	cr_expect_str_eq(rules.required_keys[1], "tenant");
+	cr_expect_str_eq(rules.own.required_keys[0], "agent");
+	cr_expect_str_eq(rules.own.required_keys[1], "tenant");
 	cr_expect_str_eq(limit[0].name, "bucket");
 	cr_expect_eq(limit[0].kind, RATION__LIMIT_BUCKET);
 	cr_expect(limit[0].bucket.rate == 1.5 && limit[0].bucket.burst == 90);
@@ -131,8 +131,8 @@ Test(config_compile, every_setting_arrives)
 	cr_expect_eq(rules.breaker.open_ns, 7 * S);
 	cr_expect_eq(rules.breaker.close_after, 8);
 	cr_expect_eq(rules.breaker.probes, 9);
-	cr_expect_eq(rules.wait_breaker, 0);
-	cr_expect_eq(rules.wait_quota, 1);
+	cr_expect_eq(rules.own.wait_breaker, 0);
+	cr_expect_eq(rules.own.wait_quota, 1);
 
 	cr_assert_eq(ration__config_service(config, "n", &conf, NULL), 0);
 	ration_config_free(config); /* conf is independent of it */
@@ -237,9 +237,11 @@ Test(config_compile, what_contradicts_is_refused)
 	expect_refused("services: {n: {limits: {a: {window: 3s}}}}",
 		"t.yaml:1:37: services.n.limits.a.window: needs max as well");
 	expect_refused("services: {n: {limits: {a: {}}}}",
-		"t.yaml:1:25: services.n.limits.a: needs rate, or max and window");
+		"t.yaml:1:25: services.n.limits.a: needs rate, or max and window, or preset "
+		"or initial");
 	expect_refused("services: {n: {limits: {a: {per: [b]}}}}",
-		"t.yaml:1:25: services.n.limits.a: needs rate, or max and window");
+		"t.yaml:1:25: services.n.limits.a: needs rate, or max and window, or preset "
+		"or initial");
 	expect_refused("services: {n: {quotas: {a: }}}",
 		"t.yaml:1:25: services.n.quotas.a: needs max and window");
 	expect_refused("services: {n: {limits: {a: {rate: 1/s, burst: 10ms}}}}",

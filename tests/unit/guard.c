@@ -219,7 +219,7 @@ Test(guard, a_job_that_costs_the_whole_burst_goes_beside_small_ones)
 static struct ration__ask try_quota(struct ration__keyset *keys, struct ration__grant *grant)
 {
 	struct ration__ask one;
-	int rc = ration__guard_acquire(keys, NULL, 0, grant, 0, &one);
+	int rc = ration__guard_acquire(keys, NULL, 0, 0, grant, 0, &one);
 
 	cr_assert_geq(rc, 0, "%s", ration_strerror(rc));
 	return one;
@@ -544,12 +544,12 @@ Test(guard, closed_and_open_while_the_store_cannot_answer)
 	pid_t peer;
 
 	add_quota(&f, "daily", 10, 3600 * S);
-	f.rules.on_failure = RATION__ON_FAILURE_CLOSED;
+	f.rules.own.on_failure = RATION__ON_FAILURE_CLOSED;
 	define(&f);
 	closed = keyset_of(&f, NULL, 0);
 	first = f.guard;
 	strcpy(f.rules.service, "other");
-	f.rules.on_failure = RATION__ON_FAILURE_OPEN;
+	f.rules.own.on_failure = RATION__ON_FAILURE_OPEN;
 	define(&f);
 	open = keyset_of(&f, NULL, 0);
 	peer = stuck_peer(&f);

@@ -19,3 +19,30 @@ tests_unit_test_permit_SOURCES = tests/unit/permit.c tests/unit/guard_fixture.h
 tests_unit_test_permit_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
 tests_unit_test_permit_CFLAGS = $(suite_cflags)
 tests_unit_test_permit_LDADD = $(suite_ldadd)
+
+check_PROGRAMS += tests/unit/test_guard_counter
+TESTS += tests/unit/test_guard_counter
+tests_unit_test_guard_counter_SOURCES = tests/unit/guard_counter.c tests/unit/policy_dice.h
+tests_unit_test_guard_counter_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
+tests_unit_test_guard_counter_CFLAGS = $(suite_cflags)
+tests_unit_test_guard_counter_LDADD = $(suite_ldadd)
+
+check_PROGRAMS += tests/unit/test_guard_quota
+TESTS += tests/unit/test_guard_quota
+tests_unit_test_guard_quota_SOURCES = tests/unit/guard_quota.c tests/unit/guard_fixture.h
+tests_unit_test_guard_quota_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
+tests_unit_test_guard_quota_CFLAGS = $(suite_cflags)
+tests_unit_test_guard_quota_LDADD = $(suite_ldadd)
+
+check_PROGRAMS += tests/unit/test_guard_operator
+TESTS += tests/unit/test_guard_operator
+tests_unit_test_guard_operator_SOURCES = tests/unit/guard_operator.c tests/unit/guard_fixture.h
+tests_unit_test_guard_operator_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
+tests_unit_test_guard_operator_CFLAGS = $(suite_cflags)
+tests_unit_test_guard_operator_LDADD = $(suite_ldadd)
+
+check_PROGRAMS += tests/unit/test_guard_match
+TESTS += tests/unit/test_guard_match
+tests_unit_test_guard_match_SOURCES = tests/unit/guard_match.c
+tests_unit_test_guard_match_CFLAGS = $(suite_cflags)
+tests_unit_test_guard_match_LDADD = $(suite_ldadd)

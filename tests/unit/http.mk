@@ -12,6 +12,30 @@ tests_unit_test_http_answer_SOURCES = tests/unit/http_answer.c tests/unit/http_l
 tests_unit_test_http_answer_CFLAGS = $(suite_cflags)
 tests_unit_test_http_answer_LDADD = $(suite_ldadd) $(curl_LIBS)
 
+check_PROGRAMS += tests/unit/test_http_structured
+TESTS += tests/unit/test_http_structured
+tests_unit_test_http_structured_SOURCES = tests/unit/http_structured.c tests/unit/http_leaks.h
+tests_unit_test_http_structured_CFLAGS = $(suite_cflags)
+tests_unit_test_http_structured_LDADD = $(suite_ldadd)
+
+# the public tests: skipped unless STRUCTURED_FIELD_TESTS names their folder
+check_PROGRAMS += tests/unit/http_structured_suite
+TESTS += tests/unit/http_structured_suite
+tests_unit_http_structured_suite_SOURCES = tests/unit/http_structured_suite.c
+tests_unit_http_structured_suite_LDADD = src/libcore.la $(jansson_LIBS)
+
+check_PROGRAMS += tests/unit/test_http_hints
+TESTS += tests/unit/test_http_hints
+tests_unit_test_http_hints_SOURCES = tests/unit/http_hints.c tests/unit/http_leaks.h
+tests_unit_test_http_hints_CFLAGS = $(suite_cflags)
+tests_unit_test_http_hints_LDADD = $(suite_ldadd)
+
+check_PROGRAMS += tests/unit/test_http_cost
+TESTS += tests/unit/test_http_cost
+tests_unit_test_http_cost_SOURCES = tests/unit/http_cost.c tests/unit/http_leaks.h
+tests_unit_test_http_cost_CFLAGS = $(suite_cflags)
+tests_unit_test_http_cost_LDADD = $(suite_ldadd)
+
 http_upstream = tests/unit/http_loop.c tests/unit/http_loop.h tests/unit/http_server.c \
 	tests/unit/http_server.h tests/unit/http_leaks.h
 

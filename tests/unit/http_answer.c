@@ -69,24 +69,67 @@ Test(answer, dates_in_three_forms)
 	}
 }
 
-Test(answer, retry_after)
+/* seconds: -1: not understood, and nothing is written. */
+static void check_retry_after(const char *value, const char *date, int64_t seconds)
+{
+	int64_t ns = -RATION__NS_PER_S;
+
+	cr_expect_eq(ration__retry_after(value, date, &ns), seconds >= 0, "%s", value);
+	cr_expect_eq(ns, seconds * RATION__NS_PER_S, "%s", value);
+}
+
+Test(answer, X8_retry_after)
 {
 	static const char date[] = "Sun, 06 Nov 1994 08:49:37 GMT";
 	static const struct {
 		const char *value;
-		int64_t seconds;
-	} rows[] = {{"5", 5}, {"0", 0}, {"120", 120}, {"-1", 0}, {"+1", 0}, {"1.0", 0}, {"", 0},
-		{"soon", 0}, {"5 ", 0}, {"0x5", 0}, {"Sun, 06 Nov 1994 08:49:47 GMT", 10},
-		{"Sunday, 06-Nov-94 08:50:37 GMT", 60}, {"Sun, 06 Nov 1994 08:49:27 GMT", 0},
+		int64_t seconds; /* -1: not understood */
+	} rows[] = {{"5", 5}, {"0", 0}, {"120", 120}, {"-1", -1}, {"+1", -1}, {"1.0", -1}, {"", -1},
+		{"soon", -1}, {"5 ", -1}, {"0x5", -1}, {"1e3", -1},
+		{"Sun, 06 Nov 1994 08:49:47 GMT", 10}, {"Sunday, 06-Nov-94 08:50:37 GMT", 60},
+		{"Sun Nov  6 08:49:38 1994", 1}, {"Sun, 06 Nov 1994 08:49:27 GMT", 0},
 		{"99999999999999999999999", INT64_C(3153600000)},
 		{"Fri, 31 Dec 9999 23:59:59 GMT", INT64_C(3153600000)}};
 
 	for (size_t i = 0; i < RATION__COUNT(rows); i++)
-		cr_expect_eq(ration__retry_after(rows[i].value, date),
-			rows[i].seconds * RATION__NS_PER_S, "%s", rows[i].value);
-	cr_expect_eq(ration__retry_after("Sun, 06 Nov 1994 08:49:47 GMT", NULL), 0);
-	cr_expect_eq(ration__retry_after("7", NULL), 7 * RATION__NS_PER_S);
-	cr_expect_eq(ration__retry_after(NULL, date), 0);
+		check_retry_after(rows[i].value, date, rows[i].seconds);
+	check_retry_after("Sun, 06 Nov 1994 08:49:47 GMT", NULL, -1);
+	check_retry_after("Sun, 06 Nov 1994 08:49:47 GMT", "soon", -1);
+	check_retry_after("7", NULL, 7);
+	check_retry_after(NULL, date, -1);
+}
+
+Test(answer, rfc3339_moments)
+{
+	static const struct {
+		const char *text;
+		int64_t seconds; /* -1: refused */
+	} rows[] = {
+		{"1994-11-06T08:49:37Z", 784111777},
+		{"1994-11-06T08:49:37.999Z", 784111777},
+		{"1994-11-06T10:19:37+01:30", 784111777},
+		{"1994-11-05T23:49:37-09:00", 784111777},
+		{"1994-11-06T08:49:37", -1},
+		{"1994-11-06 08:49:37Z", -1},
+		{"1994-11-06T08:49:37.Z", -1},
+		{"1994-11-06T08:49:37Zz", -1},
+		{"1994-00-06T08:49:37Z", -1},
+		{"1994-13-06T08:49:37Z", -1},
+		{"1994-11-31T08:49:37Z", -1},
+		{"1994-11-06T08:49:37+24:00", -1},
+		{"1994-11-06T08:49:37+01", -1},
+		{"1994-11-06T08:49:37*01:00", -1},
+		{"1994-11", -1},
+		{"", -1},
+	};
+
+	for (size_t i = 0; i < RATION__COUNT(rows); i++) {
+		int64_t seconds = -1;
+
+		ration__rfc3339(rows[i].text, &seconds);
+		cr_expect_eq(
+			seconds, rows[i].seconds, "%s: %lld", rows[i].text, (long long)seconds);
+	}
 }
 
 Test(answer, X5_curl_codes_before_and_after_the_send)

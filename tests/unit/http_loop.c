@@ -25,7 +25,9 @@ void loop_init(struct loop *l, server_script script)
 			.attempt_ns = 60 * RATION__NS_PER_S},
 		.body_max = 16 << 20,
 		.headers_max = 64 << 10,
-		.accept_class = {[2] = 1}};
+		.accept_class = {[2] = 1},
+		.retry = {.retry_after_max_ns = 120 * RATION__NS_PER_S},
+		.hints = RATION__HINT_ALL};
 	l->epoll = epoll_create1(EPOLL_CLOEXEC);
 	options.epoll_fd = l->epoll;
 	cr_assert_eq(ration__multi_new(&options, &l->multi), 0);

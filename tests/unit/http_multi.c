@@ -1,5 +1,6 @@
 /* Transfers over real sockets: what is sent, what comes back, and what is kept between requests. */
 #include <criterion/criterion.h>
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -231,15 +232,19 @@ static bool interim_and_trailers(const struct server_request *r)
 	return server_say(r->fd,
 		"HTTP/1.1 103 Early\r\nX-Early: 1\r\n\r\nHTTP/1.1 200 OK\r\nX-Real: 1\r\n"
 		"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n"
-		"Retry-After: 9\r\nX-Trailer: 1\r\n\r\n");
+		"Retry-After: 9\r\nX-Trailer: 1\r\nRateLimit: \"a\";r=0;t=9\r\n"
+		"X-RateLimit-Remaining: 0\r\nX-RateLimit-Reset: 9\r\nX-Cost: 9\r\n\r\n");
 }
 
 Test(multi, interim_answers_and_trailers_are_not_headers)
 {
+	struct ration__actual actual = {.unit = "tokens", .source = "header:x-cost"};
 	struct loop l;
 	struct ration__attempt a;
 
 	loop_init(&l, interim_and_trailers);
+	l.service.actuals = &actual;
+	l.service.actual_count = 1;
 	loop_get(&l, "/", &a);
 	cr_expect_eq(a.status, 200);
 	cr_expect_str_eq(a.body, "abc");
@@ -247,6 +252,77 @@ Test(multi, interim_answers_and_trailers_are_not_headers)
 	cr_expect_null(header(&a, "x-early"));
 	cr_expect_null(header(&a, "x-trailer"));
 	cr_expect_eq(a.end.retry_after_ns, 0);
+	cr_expect_eq(a.end.stop_ns, 0);
+	cr_expect(isnan(a.actual[0]));
+	ration__attempt_fini(&a);
+	loop_fini(&l);
+}
+
+/* Nothing is left after this answer, whose status the path tells; it says what it cost. */
+static bool answer_spent(const struct server_request *r)
+{
+	char text[512];
+	int status = 200;
+
+	sscanf(r->head, "%*s /%d", &status);
+	snprintf(text, sizeof(text),
+		"HTTP/1.1 %d Some\r\nRateLimit: \"a\";r=3;t=9\r\nratelimit: \"b\";r=0;t=%s\r\n"
+		"X-Cost: 2.5\r\nContent-Type: application/json\r\nContent-Length: 32\r\n\r\n"
+		"{\"usage\":{\"total_tokens\":7}}    ",
+		status, strstr(r->head, "/long") ? "86400" : "7");
+	return server_say(r->fd, text);
+}
+
+static void get_spent(struct loop *l, const char *path, int64_t stop_ns)
+{
+	struct ration__attempt a;
+
+	loop_get(l, path, &a);
+	cr_expect_eq(a.end.stop_ns, stop_ns, "%s: %lld", path, (long long)a.end.stop_ns);
+	cr_expect_eq(a.end.retry_after_ns, 0);
+	ration__attempt_fini(&a);
+}
+
+Test(multi, D5_a_spent_limit_stops_whatever_the_status)
+{
+	struct loop l;
+
+	loop_init(&l, answer_spent);
+	get_spent(&l, "/200", 7 * RATION__NS_PER_S);
+	get_spent(&l, "/429", 7 * RATION__NS_PER_S);
+	get_spent(&l, "/404", 7 * RATION__NS_PER_S);
+	get_spent(&l, "/503", 7 * RATION__NS_PER_S);
+	get_spent(&l, "/200/long", 120 * RATION__NS_PER_S); /* as long as Retry-After may be */
+	l.service.hints = RATION__HINT_RETRY_AFTER;
+	get_spent(&l, "/200", 0);
+	loop_fini(&l);
+}
+
+Test(multi, actual_costs_come_with_the_answer)
+{
+	struct ration__actual actuals[] = {{"tokens", "body:/usage/total_tokens"},
+		{"credits", "header:X-Cost"}, {"pages", "body:/usage/pages"}};
+	struct loop l;
+	struct ration__attempt a;
+
+	loop_init(&l, answer_spent);
+	loop_get(&l, "/200", &a);
+	cr_expect(isnan(a.actual[0]), "nobody asked");
+	ration__attempt_fini(&a);
+	l.service.actuals = actuals;
+	l.service.actual_count = 3;
+	loop_get(&l, "/500", &a);
+	cr_expect_eq(a.actual[0], 7);
+	cr_expect_eq(a.actual[1], 2.5);
+	for (size_t i = 2; i < RATION__ACTUALS_MAX; i++)
+		cr_expect(isnan(a.actual[i]), "%zu", i);
+	ration__attempt_fini(&a);
+	/* cut at its limit, though it looks whole: the body says nothing, the headers do */
+	l.service.body_max = 28;
+	loop_get(&l, "/200", &a);
+	cr_expect_eq(a.code, RATION_EBODY);
+	cr_expect(isnan(a.actual[0]));
+	cr_expect_eq(a.actual[1], 2.5);
 	ration__attempt_fini(&a);
 	loop_fini(&l);
 }

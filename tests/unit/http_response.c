@@ -1,6 +1,7 @@
 /* Responses and their lines: made from parts as the pool makes them. */
 #include <criterion/criterion.h>
 #include <jansson.h>
+#include <math.h>
 #include <string.h>
 #include "base/util.h"
 #include "http/call.h"
@@ -122,6 +123,59 @@ Test(response, line_of_a_success)
 	cr_expect_float_eq(ration_response_wait_ms(r, NULL), 1123.549999, 1e-9);
 	cr_expect_eq(ration_response_attempts(r), 3);
 	ration_response_free(r);
+}
+
+static struct ration__actual actuals[] = {{"tokens", "body:/n"}, {"tokens", "header:x-n"},
+	{"credits", "header:x-c"}, {"pages", "body:/p"}, {"credits", "header:x-d"}};
+static const struct ration__service_conf costly = {.name = "s",
+	.base = "http://h:81/v1/",
+	.actuals = actuals,
+	.actual_count = RATION__COUNT(actuals)};
+
+/* The line's "cost"; NULL: there must be none. */
+static void check_cost(const struct ration__service_conf *conf, const struct ration__cost *costs,
+	uint32_t count, const double *actual, const char *expected)
+{
+	struct fixture f;
+
+	setup(&f);
+	f.parts.service = conf;
+	if (actual) {
+		answered(&f, 200, H("a\0b\0"), H(""));
+		memcpy(f.last.actual, actual, conf->actual_count * sizeof(*actual));
+	}
+	f.parts.costs = costs;
+	f.parts.cost_count = count;
+	ration_response *r = finish(&f);
+
+	check_line(r, NULL);
+	const char *at = strstr(ration_response_line(r), ",\"cost\":{");
+
+	if (expected)
+		cr_expect(at && strncmp(at + 7, expected, strlen(expected)) == 0, "%s",
+			ration_response_line(r));
+	else
+		cr_expect_null(at, "%s", ration_response_line(r));
+	ration_response_free(r);
+}
+
+Test(response, cost_estimated_and_actual)
+{
+	char tokens[] = "tokens", odd[] = "a\"b\n";
+	struct ration__cost costs[] = {{.unit = tokens, .cost = 350}, {.unit = odd, .cost = 0.5}};
+	double none[] = {NAN, NAN, NAN, NAN, NAN}, some[] = {412, 9, NAN, 3, 2.25},
+	       second[] = {NAN, 9, 1, NAN, 2};
+
+	check_cost(&service, NULL, 0, none, NULL);
+	check_cost(&costly, NULL, 0, none, NULL);
+	check_cost(&costly, NULL, 0, NULL, NULL);
+	check_cost(&service, costs, 1, NULL, ":{\"tokens\":{\"estimated\":350}}");
+	check_cost(&costly, costs, 1, none, ":{\"tokens\":{\"estimated\":350}}");
+	check_cost(&costly, costs, 2, some,
+		":{\"tokens\":{\"estimated\":350,\"actual\":412},\"a\\\"b\\n\":{\"estimated\":0.5},"
+		"\"credits\":{\"actual\":2.25},\"pages\":{\"actual\":3}}");
+	check_cost(&costly, NULL, 0, second,
+		":{\"tokens\":{\"actual\":9},\"credits\":{\"actual\":1}}");
 }
 
 Test(response, line_of_a_denial)

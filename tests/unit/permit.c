@@ -327,6 +327,11 @@ Test(permit, a_forked_child_is_told_and_may_clean_up)
 		bool told = ration_permit_acquire(fresh, 0) == RATION_EFORK &&
 			    ration_permit_peek(fresh) == RATION_EFORK &&
 			    ration_permit_remaining(fresh, "daily", &left) == RATION_EFORK &&
+			    ration_permit_state(fresh, "breaker", "open", &left) == RATION_EFORK &&
+			    ration_permit_record(fresh, RATION_SUCCESS, 0) == RATION_EFORK &&
+			    ration_permit_backoff(fresh, 0) == RATION_EFORK &&
+			    ration_permit_reset(fresh, NULL) == RATION_EFORK &&
+			    ration_permit_settle(permit, "tokens", 1) == RATION_EFORK &&
 			    ration_permit_release(permit, RATION_SUCCESS) == RATION_EFORK;
 
 		ration_permit_free(fresh);

@@ -1,5 +1,6 @@
-/* The breaker's states, generations and probes. */
+/* The breaker's states, generations and probes, and how its open intervals grow. */
 #include <criterion/criterion.h>
+#include "base/util.h"
 #include "policy/breaker.h"
 #include "policy_dice.h"
 
@@ -13,7 +14,7 @@ static enum ration__breaker_event call(const struct ration__breaker_conf *conf,
 {
 	cr_assert_eq(ration__breaker_ask(conf, state, now_ns).answer, RATION__YES);
 	return ration__breaker_settle(
-		conf, state, now_ns, ration__breaker_take(conf, state, now_ns), outcome);
+		conf, state, now_ns, ration__breaker_take(conf, state, now_ns), outcome, 0, 0);
 }
 
 static struct ration__breaker tripped(const struct ration__breaker_conf *conf, int64_t now_ns)
@@ -134,7 +135,7 @@ Test(breaker, N9_reset_by_hand)
 	state = tripped(&plain, 0);
 	ration__breaker_reset(&state);
 	cr_assert_eq(ration__breaker_ask(&plain, &state, 1).answer, RATION__YES);
-	ration__breaker_settle(&plain, &state, 1, before, RATION__FAILURE);
+	ration__breaker_settle(&plain, &state, 1, before, RATION__FAILURE, 0, 0);
 	cr_assert_eq(state.failures, 0, "a call from before the reset does not count");
 	cr_assert_eq(state.late, 1);
 }
@@ -160,7 +161,8 @@ Test(breaker, X12_one_probe_at_a_time)
 	cr_assert_eq(verdict.answer, RATION__WAIT);
 	cr_assert_eq(verdict.at_ns, RATION__NEVER);
 	/* ignored, expired, its holder dead: the place is free, the state as it was */
-	cr_assert_eq(ration__breaker_settle(&plain, &state, OPEN_NS + 2, pass, RATION__IGNORED),
+	cr_assert_eq(
+		ration__breaker_settle(&plain, &state, OPEN_NS + 2, pass, RATION__IGNORED, 0, 0),
 		RATION__BREAKER_SAME);
 	cr_assert_eq(state.state, RATION__HALF_OPEN);
 	cr_assert_eq(state.probes, 0);
@@ -181,11 +183,13 @@ Test(breaker, several_probes_share_the_places)
 		passes[i] = ration__breaker_take(&conf, &state, OPEN_NS + 1);
 	}
 	cr_assert_eq(ration__breaker_ask(&conf, &state, OPEN_NS + 1).answer, RATION__WAIT);
-	ration__breaker_settle(&conf, &state, OPEN_NS + 2, passes[0], RATION__SUCCESS);
-	cr_assert_eq(ration__breaker_settle(&conf, &state, OPEN_NS + 2, passes[1], RATION__SUCCESS),
+	ration__breaker_settle(&conf, &state, OPEN_NS + 2, passes[0], RATION__SUCCESS, 0, 0);
+	cr_assert_eq(ration__breaker_settle(
+			     &conf, &state, OPEN_NS + 2, passes[1], RATION__SUCCESS, 0, 0),
 		RATION__BREAKER_CLOSED);
 	/* the third comes too late to open it */
-	cr_assert_eq(ration__breaker_settle(&conf, &state, OPEN_NS + 3, passes[2], RATION__FAILURE),
+	cr_assert_eq(ration__breaker_settle(
+			     &conf, &state, OPEN_NS + 3, passes[2], RATION__FAILURE, 0, 0),
 		RATION__BREAKER_SAME);
 	cr_assert_eq(state.state, RATION__CLOSED);
 	cr_assert_eq(state.failures, 0);
@@ -202,14 +206,15 @@ Test(breaker, a_failed_probe_makes_the_others_late)
 	state = tripped(&conf, 0);
 	for (int i = 0; i < 2; i++)
 		passes[i] = ration__breaker_take(&conf, &state, OPEN_NS + 1);
-	cr_assert_eq(ration__breaker_settle(&conf, &state, OPEN_NS + 2, passes[0], RATION__FAILURE),
+	cr_assert_eq(ration__breaker_settle(
+			     &conf, &state, OPEN_NS + 2, passes[0], RATION__FAILURE, 0, 0),
 		RATION__BREAKER_OPENED);
 	/* the next half-open has all its places, whatever became of the old ones */
 	for (int i = 0; i < 2; i++) {
 		cr_assert_eq(ration__breaker_ask(&conf, &state, 3 * OPEN_NS).answer, RATION__YES);
 		ration__breaker_take(&conf, &state, 3 * OPEN_NS);
 	}
-	ration__breaker_settle(&conf, &state, 3 * OPEN_NS, passes[1], RATION__SUCCESS);
+	ration__breaker_settle(&conf, &state, 3 * OPEN_NS, passes[1], RATION__SUCCESS, 0, 0);
 	cr_assert_eq(state.state, RATION__HALF_OPEN);
 	cr_assert_eq(state.probes, 2);
 }
@@ -222,14 +227,16 @@ Test(breaker, late_results_neither_extend_nor_close)
 
 	for (int i = 0; i < 3; i++)
 		call(&plain, &state, 10, RATION__FAILURE);
-	ration__breaker_settle(&plain, &state, 20, slow, RATION__FAILURE);
+	ration__breaker_settle(&plain, &state, 20, slow, RATION__FAILURE, 0, 0);
 	cr_assert_eq(state.opened_ns, 10);
 	cr_assert_eq(state.late, 1);
 	probe = ration__breaker_take(&plain, &state, OPEN_NS + 11);
-	cr_assert_eq(ration__breaker_settle(&plain, &state, OPEN_NS + 12, slow, RATION__SUCCESS),
+	cr_assert_eq(
+		ration__breaker_settle(&plain, &state, OPEN_NS + 12, slow, RATION__SUCCESS, 0, 0),
 		RATION__BREAKER_SAME);
 	cr_assert_eq(state.probes, 1);
-	cr_assert_eq(ration__breaker_settle(&plain, &state, OPEN_NS + 13, probe, RATION__SUCCESS),
+	cr_assert_eq(
+		ration__breaker_settle(&plain, &state, OPEN_NS + 13, probe, RATION__SUCCESS, 0, 0),
 		RATION__BREAKER_CLOSED);
 }
 
@@ -239,7 +246,7 @@ Test(breaker, a_closed_one_rests_only_when_no_old_call_is_out)
 
 	cr_assert_eq(state.rest_at_ns, RATION__NEVER);
 	call(&plain, &state, SEC + OPEN_NS + 1, RATION__SUCCESS);
-	cr_assert_eq(state.rest_at_ns, SEC + RATION__BREAKER_REST_NS);
+	cr_assert_eq(state.rest_at_ns, SEC + OPEN_NS + RATION__BREAKER_REST_NS);
 	call(&plain, &state, SEC + OPEN_NS + 2, RATION__FAILURE);
 	cr_assert_eq(state.rest_at_ns, RATION__NEVER);
 }
@@ -265,4 +272,98 @@ Test(breaker, never_is_far_enough)
 	state = tripped(&conf, RATION__NEVER - 5);
 	cr_assert_eq(ration__breaker_ask(&conf, &state, RATION__NEVER - 4).answer, RATION__NO);
 	cr_assert_eq(ration__breaker_until(&conf, &state), RATION__NEVER);
+}
+
+/* ---- intervals ---- */
+
+static const struct ration__breaker_conf growing = {
+	.trip_after = 1,
+	.close_after = 1,
+	.probes = 1,
+	.open_ns = 60 * SEC,
+	.open_factor = 2,
+	.open_max_ns = 600 * SEC,
+};
+
+static int64_t fail_probe(
+	const struct ration__breaker_conf *conf, struct ration__breaker *state, uint64_t random)
+{
+	int64_t now = state->generation ? ration__breaker_until(conf, state) : 0;
+
+	cr_assert_eq(ration__breaker_settle(conf, state, now,
+			     ration__breaker_take(conf, state, now), RATION__FAILURE, 0, random),
+		RATION__BREAKER_OPENED);
+	cr_assert_eq(ration__breaker_until(conf, state), now + state->open_for_ns + 1);
+	return state->open_for_ns;
+}
+
+Test(breaker, B8_intervals_grow_to_the_cap_and_begin_anew_once_closed)
+{
+	static const struct ration__breaker_conf years = {
+		.trip_after = 1, .probes = 1, .open_factor = 2, .open_ns = (INT64_C(1) << 60) + 1};
+	static const int64_t seconds[] = {60, 120, 240, 480, 600, 600};
+	struct ration__breaker state = {0};
+
+	for (size_t i = 0; i < RATION__COUNT(seconds); i++)
+		cr_assert_eq(fail_probe(&growing, &state, 0), seconds[i] * SEC);
+	cr_assert_eq(state.streak, 6);
+	/* and the first is exact, whatever its length */
+	cr_assert_eq(fail_probe(&years, &(struct ration__breaker){0}, 0), years.open_ns);
+	state.streak = UINT32_MAX;
+	cr_assert_eq(fail_probe(&growing, &state, 0), 600 * SEC);
+	cr_assert_eq(state.streak, UINT32_MAX);
+	state.opened_ns = 0;
+	cr_assert_eq(
+		ration__breaker_settle(&growing, &state, 601 * SEC,
+			ration__breaker_take(&growing, &state, 601 * SEC), RATION__SUCCESS, 0, 0),
+		RATION__BREAKER_CLOSED);
+	cr_assert_eq(state.rest_at_ns, 600 * SEC + RATION__BREAKER_REST_NS);
+	cr_assert_eq(
+		ration__breaker_settle(&growing, &state, 700 * SEC,
+			ration__breaker_take(&growing, &state, 700 * SEC), RATION__FAILURE, 0, 0),
+		RATION__BREAKER_OPENED);
+	cr_assert_eq(state.open_for_ns, 60 * SEC);
+}
+
+Test(breaker, jitter_is_part_of_the_interval_and_the_cap_comes_after_it)
+{
+	struct ration__random dice = dice_new(4);
+	struct ration__breaker_conf conf = growing;
+	struct ration__breaker state = {0};
+	int64_t least = INT64_MAX, most = 0;
+
+	conf.open_factor = 1;
+	conf.open_jitter = 0.25;
+	cr_assert_eq(fail_probe(&conf, &state, 0), 45 * SEC);
+	cr_assert_eq(fail_probe(&conf, &state, UINT64_C(1) << 63), 60 * SEC);
+	cr_assert_eq(fail_probe(&conf, &state, UINT64_MAX), 75 * SEC);
+	for (int i = 0; i < 10000; i++) {
+		int64_t interval = fail_probe(&conf, &state, ration__random_next(&dice));
+
+		least = ration__min64(least, interval);
+		most = ration__max64(most, interval);
+	}
+	cr_assert(least >= 45 * SEC && least < 45100 * MS);
+	cr_assert(most <= 75 * SEC && most > 74900 * MS);
+	conf.open_max_ns = 50 * SEC;
+	cr_assert_eq(fail_probe(&conf, &state, UINT64_MAX), 50 * SEC);
+	cr_assert_eq(fail_probe(&conf, &state, 0), 45 * SEC);
+	conf.open_jitter = 1;
+	cr_assert_eq(fail_probe(&conf, &state, 0), 1, "0 would mean the configuration's");
+}
+
+Test(breaker, intervals_without_a_cap_end_at_never)
+{
+	struct ration__breaker_conf conf = growing;
+	struct ration__breaker state = {0};
+
+	conf.open_max_ns = 0;
+	state.streak = 100000;
+	cr_assert_eq(ration__breaker_settle(&conf, &state, 5, (struct ration__breaker_pass){0, 0},
+			     RATION__FAILURE, 0, 0),
+		RATION__BREAKER_OPENED);
+	cr_assert_eq(ration__breaker_until(&conf, &state), RATION__NEVER);
+	/* stored by nobody: the configuration's */
+	state.open_for_ns = 0;
+	cr_assert_eq(ration__breaker_until(&conf, &state), 60 * SEC + 6);
 }

@@ -323,6 +323,7 @@ static void check(const struct ration__concurrency_conf *conf,
 	const struct ration__concurrency *state, const uint32_t *held)
 {
 	uint32_t sum = 0, turns = 0, waiting = 0, contending = 0, share, room;
+	uint32_t limit = ration__concurrency_limit(conf, state);
 	bool below = false;
 
 	for (uint32_t i = 0; i < state->count; i++) {
@@ -350,11 +351,11 @@ static void check(const struct ration__concurrency_conf *conf,
 	cr_assert_eq(state->turns, turns);
 	cr_assert_eq(state->waiting, waiting);
 	cr_assert_eq(state->rest_at_ns == RATION__NEVER, state->count > 0);
-	room = conf->max > sum ? conf->max - sum : 0;
+	room = limit > sum ? limit - sum : 0;
 	cr_assert_leq(turns, room);
 	if (turns == room || !waiting)
 		return;
-	share = (conf->max + contending - 1) / contending;
+	share = (limit + contending - 1) / contending;
 	for (uint32_t i = 0; i < state->count; i++)
 		below |= state->contenders[i].waiting == RATION__WAITING &&
 			 state->contenders[i].held < share;
@@ -367,11 +368,26 @@ static void check(const struct ration__concurrency_conf *conf,
 	}
 }
 
-Test(concurrency, invariants_after_each_of_100000_random_operations)
+/* Another limit: set, or learned. */
+static void move_limit(struct ration__concurrency_conf *conf, struct ration__concurrency *state,
+	struct ration__random *dice, int64_t now_ns)
+{
+	const struct ration__sample sample = {.outcome = RATION__SUCCESS,
+		.overload = !roll_dice(dice, 15),
+		.sent_ns = now_ns,
+		.in_flight = state->in_flight};
+
+	if (conf->algorithm)
+		ration__concurrency_learn(conf, state, now_ns, &sample);
+	else if (!roll_dice(dice, 20))
+		conf->max = (uint32_t)(1 + roll_dice(dice, 20));
+	ration__concurrency_deal(conf, state, now_ns, NULL, 0);
+}
+
+static void operate_at_random(struct ration__concurrency_conf conf)
 {
 	struct ration__random dice = dice_new(1);
 	struct ration__concurrency *state = state_new();
-	struct ration__concurrency_conf conf = {.max = 5};
 	uint32_t held[SLOTS] = {0};
 	int64_t now = 0;
 	int taken = 0, lapsed = 0, told = 0;
@@ -407,10 +423,7 @@ Test(concurrency, invariants_after_each_of_100000_random_operations)
 			ration__concurrency_assert(&conf, state, now, slot, held[slot]);
 			break;
 		case 4:
-			if (roll_dice(&dice, 20))
-				break;
-			conf.max = (uint32_t)(1 + roll_dice(&dice, 20));
-			ration__concurrency_deal(&conf, state, now, wake, 0);
+			move_limit(&conf, state, &dice, now);
 			break;
 		case 5:
 		case 6:
@@ -426,16 +439,28 @@ Test(concurrency, invariants_after_each_of_100000_random_operations)
 			held[slot] += given;
 			taken += given;
 			if (given)
-				cr_assert_leq(state->in_flight, conf.max);
+				cr_assert_leq(
+					state->in_flight, ration__concurrency_limit(&conf, state));
 			told += (int)ration__concurrency_deal(&conf, state, now, wake, max);
 		}
 		check(&conf, state, held);
 	}
 	/* the sequence went everywhere */
-	cr_assert_gt(taken, 5000, "%d", taken);
+	cr_assert_gt(taken, 3000, "%d", taken);
 	cr_assert_gt(lapsed, 1000, "%d", lapsed);
 	cr_assert_gt(told, 1000, "%d", told);
 	free(state);
+}
+
+Test(concurrency, invariants_after_each_of_100000_random_operations)
+{
+	operate_at_random((struct ration__concurrency_conf){.max = 5});
+}
+
+Test(concurrency, invariants_while_the_limit_is_learned)
+{
+	operate_at_random((struct ration__concurrency_conf){
+		.max = 20, .algorithm = RATION__CONCURRENCY_AIMD, .initial = 5, .min = 1});
 }
 
 Test(concurrency, a_thousand_members)

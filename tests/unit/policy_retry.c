@@ -8,17 +8,17 @@
 #define MOST UINT64_MAX		 /* for just below 1 */
 
 static const struct ration__backoff_conf doubling = {
-	RATION__BACKOFF_EXPONENTIAL, RATION__JITTER_NONE, SEC, 60 * SEC, 2};
+	RATION__BACKOFF_EXPONENTIAL, RATION__JITTER_NONE, SEC, 60 * SEC, 2, 0};
 
 Test(retry, S7_delays_1_2_4_capped)
 {
 	static const int64_t seconds[] = {1, 2, 4, 8, 16, 32, 60, 60};
 
 	for (size_t i = 0; i < RATION__COUNT(seconds); i++)
-		cr_expect_eq(
-			ration__backoff_delay(&doubling, (uint32_t)i + 1, 0, 0), seconds[i] * SEC);
-	cr_expect_eq(ration__backoff_delay(&doubling, UINT32_MAX, 0, 0), 60 * SEC);
-	cr_expect_eq(ration__backoff_delay(&doubling, 0, 0, 0), SEC);
+		cr_expect_eq(ration__backoff_delay(&doubling, (uint32_t)i + 1, 0, 0, 0),
+			seconds[i] * SEC);
+	cr_expect_eq(ration__backoff_delay(&doubling, UINT32_MAX, 0, 0, 0), 60 * SEC);
+	cr_expect_eq(ration__backoff_delay(&doubling, 0, 0, 0, 0), SEC);
 }
 
 Test(retry, S7_jitter_varies_and_repeats_with_the_same_random)
@@ -26,14 +26,14 @@ Test(retry, S7_jitter_varies_and_repeats_with_the_same_random)
 	struct ration__backoff_conf conf = doubling;
 
 	conf.jitter = RATION__JITTER_FULL;
-	cr_expect_eq(ration__backoff_delay(&conf, 3, 0, 0), 0);
-	cr_expect_eq(ration__backoff_delay(&conf, 3, HALF, 0), 2 * SEC);
-	cr_expect_geq(ration__backoff_delay(&conf, 3, MOST, 0), 4 * SEC - 10);
-	cr_expect_leq(ration__backoff_delay(&conf, 3, MOST, 0), 4 * SEC);
+	cr_expect_eq(ration__backoff_delay(&conf, 3, 0, 0, 0), 0);
+	cr_expect_eq(ration__backoff_delay(&conf, 3, 0, HALF, 0), 2 * SEC);
+	cr_expect_geq(ration__backoff_delay(&conf, 3, 0, MOST, 0), 4 * SEC - 10);
+	cr_expect_leq(ration__backoff_delay(&conf, 3, 0, MOST, 0), 4 * SEC);
 	conf.jitter = RATION__JITTER_EQUAL;
-	cr_expect_eq(ration__backoff_delay(&conf, 3, 0, 0), 2 * SEC);
-	cr_expect_eq(ration__backoff_delay(&conf, 3, HALF, 0), 3 * SEC);
-	cr_expect_leq(ration__backoff_delay(&conf, 3, MOST, 0), 4 * SEC);
+	cr_expect_eq(ration__backoff_delay(&conf, 3, 0, 0, 0), 2 * SEC);
+	cr_expect_eq(ration__backoff_delay(&conf, 3, 0, HALF, 0), 3 * SEC);
+	cr_expect_leq(ration__backoff_delay(&conf, 3, 0, MOST, 0), 4 * SEC);
 }
 
 Test(retry, X7_the_cap_applies_after_jitter)
@@ -43,9 +43,69 @@ Test(retry, X7_the_cap_applies_after_jitter)
 	conf.jitter = RATION__JITTER_FULL;
 	conf.max_ns = 3 * SEC;
 	/* 8 s, half of it is 4 s, capped: not half of the cap */
-	cr_expect_eq(ration__backoff_delay(&conf, 4, HALF, 0), 3 * SEC);
-	cr_expect_eq(ration__backoff_delay(&conf, UINT32_MAX, HALF, 0), 3 * SEC);
-	cr_expect_eq(ration__backoff_delay(&conf, UINT32_MAX, 0, 0), 0, "infinity times 0");
+	cr_expect_eq(ration__backoff_delay(&conf, 4, 0, HALF, 0), 3 * SEC);
+	cr_expect_eq(ration__backoff_delay(&conf, UINT32_MAX, 0, HALF, 0), 3 * SEC);
+	cr_expect_eq(ration__backoff_delay(&conf, UINT32_MAX, 0, 0, 0), 0, "infinity times 0");
+}
+
+Test(retry, X7_linear)
+{
+	struct ration__backoff_conf conf = doubling;
+
+	conf.kind = RATION__BACKOFF_LINEAR;
+	conf.first_ns = 2 * SEC;
+	for (uint32_t i = 1; i <= 30; i++)
+		cr_expect_eq(ration__backoff_delay(&conf, i, 0, 0, 0), 2 * i * SEC);
+	cr_expect_eq(ration__backoff_delay(&conf, 31, 0, 0, 0), 60 * SEC);
+	cr_expect_eq(ration__backoff_delay(&conf, UINT32_MAX, 0, 0, 0), 60 * SEC);
+	cr_expect_eq(ration__backoff_delay(&conf, 0, 0, 0, 0), 2 * SEC);
+}
+
+Test(retry, X7_plus_minus_a_part)
+{
+	struct ration__backoff_conf conf = doubling;
+
+	conf.jitter = RATION__JITTER_PART;
+	conf.jitter_part = 0.25;
+	cr_expect_eq(ration__backoff_delay(&conf, 3, 0, 0, 0), 3 * SEC);
+	cr_expect_eq(ration__backoff_delay(&conf, 3, 0, HALF, 0), 4 * SEC);
+	cr_expect_geq(ration__backoff_delay(&conf, 3, 0, MOST, 0), 5 * SEC - 10);
+	cr_expect_leq(ration__backoff_delay(&conf, 3, 0, MOST, 0), 5 * SEC);
+	conf.max_ns = 4 * SEC;
+	cr_expect_eq(ration__backoff_delay(&conf, 3, 0, MOST, 0), 4 * SEC, "the cap comes last");
+	cr_expect_eq(ration__backoff_delay(&conf, 3, 0, 0, 0), 3 * SEC);
+	conf.jitter_part = 1;
+	cr_expect_eq(ration__backoff_delay(&conf, UINT32_MAX, 0, 0, 0), 0, "infinity times 0");
+	conf.jitter_part = 0;
+	cr_expect_eq(ration__backoff_delay(&conf, 2, 0, MOST, 0), 2 * SEC);
+}
+
+Test(retry, X7_decorrelated)
+{
+	struct ration__backoff_conf conf = doubling;
+	struct ration__random dice = dice_new(7);
+	int64_t delay = 0, longest = 0;
+
+	conf.kind = RATION__BACKOFF_DECORRELATED;
+	conf.jitter = RATION__JITTER_FULL; /* it is its own */
+	cr_expect_eq(ration__backoff_delay(&conf, 1, 0, 0, 0), SEC);
+	cr_expect_eq(ration__backoff_delay(&conf, 1, 0, MOST, 0), SEC);
+	cr_expect_eq(ration__backoff_delay(&conf, 2, 5 * SEC, 0, 0), SEC);
+	cr_expect_eq(ration__backoff_delay(&conf, 2, 5 * SEC, HALF, 0), 8 * SEC);
+	cr_expect_geq(ration__backoff_delay(&conf, 2, 5 * SEC, MOST, 0), 15 * SEC - 10);
+	cr_expect_leq(ration__backoff_delay(&conf, 2, 5 * SEC, MOST, 0), 15 * SEC);
+	cr_expect_eq(ration__backoff_delay(&conf, 2, 50 * SEC, MOST, 0), 60 * SEC);
+	cr_expect_eq(ration__backoff_delay(&conf, 2, RATION__NEVER, MOST, 0), 60 * SEC);
+	cr_expect_eq(ration__backoff_delay(&conf, 2, 1, MOST, 0), SEC, "never below the first");
+	for (uint32_t i = 1; i < 1000; i++) {
+		int64_t previous = delay;
+
+		delay = ration__backoff_delay(&conf, i, previous, ration__random_next(&dice), 0);
+		cr_assert_geq(delay, SEC);
+		cr_assert_leq(delay, ration__max64(SEC, ration__min64(3 * previous, 60 * SEC)));
+		longest = ration__max64(longest, delay);
+	}
+	cr_expect_eq(longest, 60 * SEC);
 }
 
 Test(retry, X8_retry_after_is_the_floor)
@@ -53,10 +113,11 @@ Test(retry, X8_retry_after_is_the_floor)
 	struct ration__backoff_conf conf = doubling;
 
 	conf.kind = RATION__BACKOFF_CONSTANT;
-	cr_expect_eq(ration__backoff_delay(&conf, 9, 0, 0), SEC);
-	cr_expect_eq(ration__backoff_delay(&conf, 9, 0, 5 * SEC), 5 * SEC);
-	cr_expect_eq(ration__backoff_delay(&conf, 9, 0, 90 * SEC), 90 * SEC, "above the cap, too");
-	cr_expect_eq(ration__backoff_delay(&conf, 9, 0, SEC / 2), SEC);
+	cr_expect_eq(ration__backoff_delay(&conf, 9, 0, 0, 0), SEC);
+	cr_expect_eq(ration__backoff_delay(&conf, 9, 0, 0, 5 * SEC), 5 * SEC);
+	cr_expect_eq(
+		ration__backoff_delay(&conf, 9, 0, 0, 90 * SEC), 90 * SEC, "above the cap, too");
+	cr_expect_eq(ration__backoff_delay(&conf, 9, 0, 0, SEC / 2), SEC);
 }
 
 Test(retry, no_delay_at_all)
@@ -64,7 +125,7 @@ Test(retry, no_delay_at_all)
 	struct ration__backoff_conf conf = doubling;
 
 	conf.first_ns = 0;
-	cr_expect_eq(ration__backoff_delay(&conf, UINT32_MAX, MOST, 0), 0);
+	cr_expect_eq(ration__backoff_delay(&conf, UINT32_MAX, 0, MOST, 0), 0);
 }
 
 Test(retry, X11_outcome_classes)
@@ -94,19 +155,31 @@ Test(retry, X11_outcome_classes)
 		cr_expect_eq(ration__outcome_of(&rows[i].end), rows[i].outcome, "row %zu", i);
 }
 
+Test(retry, a_429_or_503_is_a_throttle_and_overload)
+{
+	for (int status = 100; status < 600; status++) {
+		struct ration__attempt_end end = {.end = RATION__END_ANSWERED, .status = status};
+
+		cr_expect_eq(ration__end_is_throttle(&end), status == 429 || status == 503);
+		cr_expect_eq(ration__end_is_overload(&end), status == 429 || status == 503);
+		end.end = RATION__END_AMBIGUOUS;
+		cr_expect_not(ration__end_is_overload(&end));
+	}
+}
+
 static const struct ration__retry_conf retry_conf = {
 	.attempts = 3,
 	.throttled_attempts = 20,
 	.methods = RATION__METHODS_SAFE,
-	.backoff = {RATION__BACKOFF_EXPONENTIAL, RATION__JITTER_NONE, SEC, 60 * SEC, 2},
-	.throttle = {RATION__BACKOFF_CONSTANT, RATION__JITTER_NONE, 3 * SEC, 60 * SEC, 2},
+	.backoff = {RATION__BACKOFF_EXPONENTIAL, RATION__JITTER_NONE, SEC, 60 * SEC, 2, 0},
+	.throttle = {RATION__BACKOFF_CONSTANT, RATION__JITTER_NONE, 3 * SEC, 60 * SEC, 2, 0},
 	.retry_after_max_ns = 120 * SEC,
 };
 
 static enum ration__retry_answer decide(uint32_t attempts, uint32_t throttled, bool repeatable,
 	struct ration__attempt_end end, int64_t *delay_ns)
 {
-	struct ration__retry_state state = {attempts, throttled, repeatable};
+	struct ration__retry_state state = {attempts, throttled, repeatable, 0};
 
 	*delay_ns = -1;
 	return ration__retry_decide(&retry_conf, &state, &end, 0, delay_ns);
@@ -177,6 +250,41 @@ Test(retry, E11_constant_for_429_E12_exponential_for_503)
 	cr_expect_eq(delay, 120 * SEC);
 }
 
+Test(retry, stop_is_a_floor_as_retry_after)
+{
+	static const struct {
+		int64_t retry_after_ns, stop_ns, delay_ns;
+	} rows[] = {{0, 7 * SEC, 7 * SEC}, {9 * SEC, 7 * SEC, 9 * SEC}, {7 * SEC, 9 * SEC, 9 * SEC},
+		{0, 0, SEC}, {0, 3600 * SEC, 120 * SEC}, {SEC / 2, SEC / 4, SEC}};
+
+	for (size_t i = 0; i < RATION__COUNT(rows); i++) {
+		struct ration__attempt_end end = {.end = RATION__END_ANSWERED,
+			.status = 503,
+			.retry_after_ns = rows[i].retry_after_ns,
+			.stop_ns = rows[i].stop_ns};
+		int64_t delay;
+
+		cr_expect_eq(decide(1, 0, true, end, &delay), RATION__RETRY_AGAIN);
+		cr_expect_eq(delay, rows[i].delay_ns, "row %zu", i);
+	}
+}
+
+Test(retry, X7_decorrelated_grows_from_the_delay_before)
+{
+	struct ration__attempt_end failed = {.end = RATION__END_NOT_SENT};
+	struct ration__retry_state state = {2, 0, true, 4 * SEC};
+	struct ration__retry_conf conf = retry_conf;
+	int64_t delay;
+
+	conf.backoff.kind = conf.throttle.kind = RATION__BACKOFF_DECORRELATED;
+	ration__retry_decide(&conf, &state, &failed, HALF, &delay);
+	cr_expect_eq(delay, (SEC + 12 * SEC) / 2);
+	state.throttled = 1;
+	failed = (struct ration__attempt_end){.end = RATION__END_ANSWERED, .status = 429};
+	ration__retry_decide(&conf, &state, &failed, HALF, &delay);
+	cr_expect_eq(delay, (3 * SEC + 12 * SEC) / 2);
+}
+
 Test(retry, R16_three_sends_and_no_fourth)
 {
 	struct ration__attempt_end failed = {.end = RATION__END_ANSWERED, .status = 500};
@@ -224,7 +332,7 @@ Test(retry, X1_the_set_of_methods_is_a_policy)
 {
 	struct ration__attempt_end lost = {.end = RATION__END_AMBIGUOUS};
 	struct ration__attempt_end unsent = {.end = RATION__END_NOT_SENT};
-	struct ration__retry_state post = {1, 0, false}, get = {1, 0, true};
+	struct ration__retry_state post = {1, 0, false, 0}, get = {1, 0, true, 0};
 	struct ration__retry_conf conf = retry_conf;
 	int64_t delay;
 
@@ -238,7 +346,7 @@ Test(retry, X1_the_set_of_methods_is_a_policy)
 Test(retry, E4_one_attempt_is_one_send)
 {
 	struct ration__attempt_end failed = {.end = RATION__END_ANSWERED, .status = 503};
-	struct ration__retry_state state = {1, 0, true};
+	struct ration__retry_state state = {1, 0, true, 0};
 	struct ration__retry_conf conf = retry_conf;
 	int64_t delay;
 

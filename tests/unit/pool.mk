@@ -6,13 +6,29 @@ tests_unit_test_pool_parts_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
 tests_unit_test_pool_parts_CFLAGS = $(suite_cflags)
 tests_unit_test_pool_parts_LDADD = $(suite_ldadd)
 
+pool_fixture = tests/unit/pool_fixture.h tests/unit/guard_fixture.h tests/unit/http_leaks.h
+
 check_PROGRAMS += tests/unit/test_pool_lanes
 TESTS += tests/unit/test_pool_lanes
-tests_unit_test_pool_lanes_SOURCES = tests/unit/pool_lanes.c tests/unit/guard_fixture.h \
-	tests/unit/http_leaks.h
+tests_unit_test_pool_lanes_SOURCES = tests/unit/pool_lanes.c $(pool_fixture)
 tests_unit_test_pool_lanes_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
 tests_unit_test_pool_lanes_CFLAGS = $(suite_cflags)
 tests_unit_test_pool_lanes_LDADD = $(suite_ldadd)
+
+check_PROGRAMS += tests/unit/test_pool_fair
+TESTS += tests/unit/test_pool_fair
+tests_unit_test_pool_fair_SOURCES = tests/unit/pool_fair.c $(pool_fixture)
+tests_unit_test_pool_fair_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
+tests_unit_test_pool_fair_CFLAGS = $(suite_cflags)
+tests_unit_test_pool_fair_LDADD = $(suite_ldadd)
+
+check_PROGRAMS += tests/unit/test_pool_govern
+TESTS += tests/unit/test_pool_govern
+tests_unit_test_pool_govern_SOURCES = tests/unit/pool_govern.c tests/unit/client_fixture.h \
+	tests/unit/http_server.c tests/unit/http_server.h tests/unit/http_leaks.h
+tests_unit_test_pool_govern_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
+tests_unit_test_pool_govern_CFLAGS = $(suite_cflags)
+tests_unit_test_pool_govern_LDADD = $(suite_ldadd)
 
 # Plain programs, so that they run under ThreadSanitizer too; argument: how much of it.
 check_PROGRAMS += tests/stress/pool_inbox tests/stress/pool_jobs

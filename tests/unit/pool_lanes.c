@@ -1,105 +1,8 @@
 /* Lanes by themselves: order, parking, turns, expiry, with a hand-made answer in the guard's place.
  */
-#include "guard_fixture.h"
-#include "http_leaks.h"
-#include "pool/lanes.h"
+#include "pool_fixture.h"
 
 TestSuite(pool_lanes, .fini = check_leaks, .timeout = 60);
-
-static struct fixture f;
-static struct ration__lanes lanes;
-static struct ration__service_conf conf = {
-	.name = "api", .base = "http://127.0.0.1", .timeouts = {.wait_ns = -1, .total_ns = -1}};
-static struct ration__pool_service service = {.conf = &conf};
-static uint64_t tickets;
-
-static void open_lanes(void)
-{
-	fixture_open(&f);
-	add_rate(&f, "requests", 10, 10);
-	add_rate(&f, "each", 10, 10);
-	snprintf(f.rules.limits[1].per[0], RATION__KEYNAME_MAX, "tenant");
-	f.rules.concurrency.max = 1;
-	define(&f);
-	service.guard = f.guard;
-	ration__guard_rules(f.guard, &service.rules);
-	ration__lanes_init(&lanes);
-	lanes.now_ns = 1000;
-}
-
-static void close_lanes(void)
-{
-	struct ration__job_queue queue;
-	struct ration__job *job;
-
-	ration__job_queue_init(&queue);
-	ration__lanes_take_all(&lanes, &queue);
-	while ((job = ration__job_queue_take(&queue)) != NULL) {
-		ration__lanes_forget(&lanes, job);
-		ration__job_free(job);
-	}
-	ration__lanes_fini(&lanes);
-	while (service.reasons) {
-		struct ration__reason *reason = service.reasons;
-
-		service.reasons = reason->next;
-		free(reason);
-	}
-	cr_assert_null(service.eventful, "a group was left");
-	cr_assert_null(service.timed, "a group was left");
-	fixture_close(&f);
-}
-
-static struct ration__job *add(const char *tenant, int priority)
-{
-	ration_request *request = ration_request_new("api", "GET", "/");
-	struct ration__request_view view;
-	struct ration__job *job;
-
-	cr_assert(request);
-	if (tenant)
-		cr_assert_eq(ration_request_set_key(request, "tenant", tenant), 0);
-	ration_request_set_priority(request, priority);
-	ration__request_view(request, &view);
-	cr_assert_eq(ration__job_new(request, &view, &service, NULL, &job), 0);
-	ration_request_free(request);
-	job->ticket.hash = ++tickets;
-	job->mark_ns = lanes.now_ns;
-	cr_assert_eq(ration__lanes_add(&lanes, job), 0);
-	return job;
-}
-
-/* Claims the next lane and takes its head; NULL: nothing is ready. */
-static struct ration__job *take(struct ration__lane **lane)
-{
-	*lane = ration__lanes_claim(&lanes, NULL);
-	return *lane ? ration__lanes_pop(&lanes, *lane) : NULL;
-}
-
-static void finish(struct ration__job *job)
-{
-	ration__lanes_forget(&lanes, job);
-	ration__job_free(job);
-}
-
-static void admit(struct ration__lane *lane, struct ration__job *job)
-{
-	ration__lanes_return(
-		&lanes, lane, &(struct ration__lane_answer){.asked = 1, .admitted = 1});
-	finish(job);
-}
-
-static void deny(struct ration__lane *lane, struct ration__job *job, int rule, int64_t at_ns)
-{
-	struct ration__ask no = {.decision = RATION__DENIED,
-		.rule = rule,
-		.at_ns = at_ns,
-		.denial = rule < 0 ? RATION_DENIED_CONCURRENCY : RATION_DENIED_RATE};
-
-	cr_assert_eq(ration__lanes_put_back(&lanes, job), 0);
-	ration__lanes_return(
-		&lanes, lane, &(struct ration__lane_answer){.asked = 1, .denied = &no});
-}
 
 Test(pool_lanes, jobs_of_one_lane_go_in_order_and_come_back_in_order)
 {
@@ -113,7 +16,7 @@ Test(pool_lanes, jobs_of_one_lane_go_in_order_and_come_back_in_order)
 	taken[0] = take(&lane);
 	taken[1] = ration__lanes_pop(&lanes, lane);
 	taken[2] = ration__lanes_pop(&lanes, lane);
-	cr_assert_null(ration__lanes_claim(&lanes, NULL), "a claimed lane is nobody else's");
+	cr_assert_null(ration__lanes_claim(&lanes), "a claimed lane is nobody else's");
 	cr_assert_eq(ration__lanes_put_back(&lanes, taken[1]), 0);
 	cr_assert_eq(ration__lanes_put_back(&lanes, taken[2]), 0);
 	cr_assert_eq(ration__lanes_put_back(&lanes, taken[0]), 0);
@@ -142,7 +45,7 @@ Test(pool_lanes, priority_first_then_round_robin)
 	for (size_t i = 0; i < RATION__COUNT(order); i++) {
 		struct ration__job *job = take(&lane);
 
-		cr_assert_str_eq(ration__job_keys(job) + strlen("tenant") + 1, order[i]);
+		cr_assert_str_eq(tenant_of(job), order[i]);
 		admit(lane, job);
 	}
 	cr_assert_null(take(&lane));
@@ -207,7 +110,7 @@ Test(pool_lanes, a_far_time_is_not_polled)
 	/* those let go went away: the rest is looked at soon */
 	lanes.now_ns = 1000 * S;
 	ration__lanes_tick(&lanes);
-	while ((lane = ration__lanes_claim(&lanes, NULL)) != NULL) {
+	while ((lane = ration__lanes_claim(&lanes)) != NULL) {
 		job = ration__lanes_pop(&lanes, lane);
 		finish(job);
 		ration__lanes_return(&lanes, lane, &(struct ration__lane_answer){.asked = 1});
@@ -247,7 +150,7 @@ Test(pool_lanes, released_permits_go_to_priority_then_to_the_first_in_line)
 		ration__lanes_release(&lanes, &service, RATION__RULE_CONCURRENCY, 1);
 		job = take(&lane);
 		cr_assert(job);
-		cr_assert_str_eq(ration__job_keys(job) + strlen("tenant") + 1, order[i]);
+		cr_assert_str_eq(tenant_of(job), order[i]);
 		ration__lanes_return(&lanes, lane,
 			&(struct ration__lane_answer){.asked = 1, .admitted = 1, .denied = NULL});
 		finish(job);
@@ -274,7 +177,7 @@ Test(pool_lanes, booking_is_the_heads_and_is_left_with_it)
 		&lanes, lane, &(struct ration__lane_answer){.asked = 1, .denied = &yes});
 	cr_assert_eq(lane->state, RATION__LANE_BOOKED);
 	cr_assert_eq(ration__lanes_next_ns(&lanes), 7000);
-	cr_assert_null(ration__lanes_claim(&lanes, NULL));
+	cr_assert_null(ration__lanes_claim(&lanes));
 	ration__lanes_remove(&lanes, job); /* cancelled */
 	finish(job);
 	cr_assert_eq(lanes.leave_count, 1, "what was booked for it is given back");

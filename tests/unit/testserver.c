@@ -1,11 +1,12 @@
 /* What of the test server curl cannot show: the cache's limits in time and number, the timers'
- * order, text that is no JSON as it stands. */
+ * order, text that is no JSON as it stands, enforced limits by a clock that is made up. */
 #include <criterion/criterion.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "testserver/idempotency.h"
+#include "testserver/limits.h"
 #include "testserver/text.h"
 #include "testserver/timers.h"
 
@@ -20,6 +21,7 @@ static void check_leaks(void)
 TestSuite(testserver_cache, .fini = check_leaks);
 TestSuite(testserver_timers, .fini = check_leaks);
 TestSuite(testserver_text, .fini = check_leaks);
+TestSuite(testserver_limits, .fini = check_leaks);
 
 /* ---- idempotency ---- */
 
@@ -239,4 +241,218 @@ Test(testserver_text, grows_with_what_is_printed)
 	for (size_t i = 0; i < 10; i++)
 		cr_expect_eq(text.data[(i + 1) * sizeof(long_word) - 1], '0' + (char)i);
 	ts__text_fini(&text);
+}
+
+/* ---- limits ---- */
+
+static const int64_t MS = INT64_C(1000000);
+
+static struct ts_limit_conf configuration[TS_LIMITS_MAX];
+static struct ts_limits limits;
+static struct ts_limits_answer answer;
+
+/* Before any request. */
+static void add_limit(enum ts_limit_kind kind, const char *spec)
+{
+	size_t count = limits.count;
+	const char *wrong = ts__limit_read(kind, spec, &configuration[count]);
+
+	cr_assert_null(wrong, "%s: %s", spec, wrong);
+	ts__limits_init(&limits, configuration, count + 1);
+}
+
+/* The answer's wait in ms, rounded down; 0: allowed. */
+static int64_t take_keyed(int64_t now_ns, double cost, const char *key)
+{
+	const char *const keys[TS_LIMITS_MAX] = {key, key, key, key};
+
+	cr_assert(ts__limits_take(&limits, now_ns, cost, keys, &answer));
+	cr_assert_eq(answer.refused_by < 0, answer.wait_ns == 0);
+	return answer.wait_ns < 0 ? -1 : answer.wait_ns / MS;
+}
+
+static int64_t take(int64_t now_ns, double cost)
+{
+	return take_keyed(now_ns, cost, "");
+}
+
+Test(testserver_limits, a_bucket_gives_its_burst_and_then_its_rate)
+{
+	add_limit(TS_BUCKET, "100/s,burst=20");
+	for (int i = 0; i < 20; i++)
+		cr_assert_eq(take(0, 1), 0);
+	cr_expect_eq(take(0, 1), 10);
+	cr_expect_eq(take(5 * MS, 1), 5);
+	cr_expect_eq(take(10 * MS, 1), 0, "when it said so; what was refused took nothing");
+	cr_expect_neq(take(10 * MS, 1), 0);
+	for (int i = 0; i < 20; i++)
+		cr_assert_eq(take(10 * SECOND, 1), 0);
+	cr_expect_neq(take(10 * SECOND, 1), 0, "it never holds more than the burst");
+	ts__limits_fini(&limits);
+}
+
+/* At a rate that no binary fraction hits. */
+Test(testserver_limits, who_comes_when_he_was_told_to_is_let_in)
+{
+	int64_t now_ns = 0;
+
+	add_limit(TS_BUCKET, "7/10s,burst=1");
+	for (int i = 0; i < 60000; i++) {
+		take(now_ns, 1);
+		if (take(now_ns, 1) == 0)
+			continue;
+		int64_t told_ns = now_ns + answer.wait_ns;
+		cr_assert_neq(take(told_ns - MS, 1), 0, "request %d is early", i);
+		cr_assert_eq(take(told_ns, 1), 0, "request %d", i);
+		now_ns = told_ns;
+	}
+	ts__limits_fini(&limits);
+}
+
+Test(testserver_limits, a_window_is_exact)
+{
+	add_limit(TS_WINDOW, "3/10s");
+	cr_expect_eq(take(0, 1), 0);
+	cr_expect_eq(take(4 * SECOND, 1), 0);
+	cr_expect_eq(take(5 * SECOND, 1), 0);
+	cr_expect_eq(take(5 * SECOND, 1), 5000);
+	take(10 * SECOND - 1, 1);
+	cr_expect_eq(answer.wait_ns, 1, "a nanosecond before the first ages out");
+	cr_expect_eq(take(10 * SECOND, 1), 0);
+	cr_expect_eq(take(10 * SECOND, 1), 4000);
+	ts__limits_fini(&limits);
+}
+
+/* Against a naive model that adds up everything there ever was. */
+Test(testserver_limits, a_window_of_costs_against_a_list)
+{
+	enum { REQUESTS = 3000 };
+	static struct {
+		int64_t t_ns;
+		double cost;
+	} sent[REQUESTS];
+	size_t count = 0;
+	int64_t now_ns = 0;
+	unsigned random = 1;
+
+	add_limit(TS_WINDOW, "1000/1m,count=cost");
+	for (int step = 0; step < REQUESTS; step++) {
+		random = random * 1103515245u + 12345u;
+		/* Half seconds: many come the instant another ages out; dense ones at last. */
+		bool dense = step > REQUESTS / 2;
+		now_ns += (random >> 8) % 13 * 500 * MS / (dense ? 10 : 1);
+		double cost = (random >> 20) % (dense ? 9 : 300);
+		double used = 0;
+		for (size_t i = 0; i < count; i++)
+			used += sent[i].t_ns + 60 * SECOND > now_ns ? sent[i].cost : 0;
+		bool allowed = take(now_ns, cost) == 0;
+		cr_assert_eq(allowed, used + cost <= 1000, "step %d: %g and %g", step, used, cost);
+		if (allowed) {
+			sent[count].t_ns = now_ns;
+			sent[count++].cost = cost;
+			used += cost;
+		}
+		cr_assert_eq(answer.readings[0].remaining, (int64_t)(1000 - used));
+	}
+	cr_expect_gt(count, REQUESTS / 4);
+	cr_expect_lt(count, REQUESTS);
+	ts__limits_fini(&limits);
+}
+
+Test(testserver_limits, two_limits_take_together_or_not_at_all)
+{
+	add_limit(TS_WINDOW, "4/10s");
+	add_limit(TS_WINDOW, "100/1m,count=cost,name=tokens");
+	cr_expect_eq(take(0, 90), 0);
+	for (int i = 0; i < 10; i++) {
+		cr_expect_eq(take(SECOND, 11), 59000);
+		cr_expect_eq(answer.refused_by, 1);
+	}
+	cr_expect_eq(answer.readings[0].remaining, 3, "what tokens refused is no request");
+	for (int i = 0; i < 3; i++)
+		cr_expect_eq(take(SECOND, 3), 0);
+	cr_expect_eq(take(SECOND, 1), 9000);
+	cr_expect_eq(answer.refused_by, 0);
+	cr_expect_eq(take(SECOND, 2), 59000, "both refuse: the longer wait is said");
+	cr_expect_eq(answer.refused_by, 1);
+	cr_expect_eq(take(20 * SECOND, 101), -1, "never");
+	cr_expect_eq(answer.refused_by, 1);
+	cr_expect_eq(take(20 * SECOND, 1), 0);
+	ts__limits_fini(&limits);
+}
+
+Test(testserver_limits, each_key_has_its_own)
+{
+	char key[32];
+
+	add_limit(TS_BUCKET, "1/m,key=X-Tenant");
+	for (int i = 0; i < TS_LIMIT_KEYS_MAX; i++) {
+		snprintf(key, sizeof(key), "tenant-%d", i);
+		cr_assert_eq(take_keyed(0, 1, key), 0);
+		cr_assert_eq(take_keyed(0, 1, key), 60000);
+	}
+	const char *const one_more[] = {"one more"};
+	answer.wait_ns = 7;
+	cr_expect_not(ts__limits_take(&limits, 0, 1, one_more, &answer));
+	cr_expect_eq(answer.wait_ns, 7, "untouched");
+	ts__limits_reset(&limits);
+	cr_expect_eq(take_keyed(0, 1, "one more"), 0);
+	cr_expect_eq(take_keyed(0, 1, "tenant-0"), 0, "full again");
+	ts__limits_fini(&limits);
+}
+
+Test(testserver_limits, what_the_fields_say)
+{
+	add_limit(TS_BUCKET, "10/s,burst=5");
+	take(0, 1);
+	cr_expect_eq(answer.readings[0].remaining, 4);
+	cr_expect_eq(answer.readings[0].reset_ns / MS, 100, "until it is full");
+	for (int i = 0; i < 4; i++)
+		take(0, 1);
+	take(50 * MS, 1);
+	cr_expect_eq(answer.readings[0].remaining, 0);
+	cr_expect_eq(answer.readings[0].reset_ns / MS, 50, "until there is one");
+	ts__limits_fini(&limits);
+
+	add_limit(TS_WINDOW, "2/10s");
+	take(0, 1);
+	take(3 * SECOND, 1);
+	cr_expect_eq(answer.readings[0].remaining, 0);
+	cr_expect_eq(answer.readings[0].reset_ns, 7 * SECOND);
+	ts__limits_fini(&limits);
+}
+
+Test(testserver_limits, specifications)
+{
+	struct ts_limit_conf conf;
+
+	cr_expect_null(ts__limit_read(TS_BUCKET, "0.5/s", &conf));
+	cr_expect(conf.per_second == 0.5 && conf.max == 1, "a burst is at least 1");
+	cr_expect(conf.status == 429 && conf.retry_after_s == TS_RETRY_AFTER_ON &&
+		  conf.fields == TS_FIELDS_NONE && !conf.weighted && !conf.named && !*conf.header);
+	cr_expect_str_eq(conf.name, "rate");
+	cr_expect_null(ts__limit_read(TS_WINDOW,
+		"90000/1m,count=cost,name=tokens,key=X-Tenant,answer=503,retry_after=7,"
+		"fields=x-ratelimit",
+		&conf));
+	cr_expect(conf.max == 90000 && conf.window_ns == 60 * SECOND && conf.weighted &&
+		  conf.named && conf.status == 503 && conf.retry_after_s == 7 &&
+		  conf.fields == TS_FIELDS_X_RATELIMIT);
+	cr_expect_str_eq(conf.name, "tokens");
+	cr_expect_str_eq(conf.header, "X-Tenant");
+	cr_expect_null(ts__limit_read(TS_BUCKET, "3/250ms,burst=2.5,retry_after=off", &conf));
+	cr_expect(conf.per_second == 12 && conf.max == 2.5 &&
+		  conf.retry_after_s == TS_RETRY_AFTER_OFF);
+
+	static const char *const bad[] = {"", "5", "5/", "/s", "x/s", "-1/s", "0/s", "5/0s", "5/x",
+		"5/s:2", "5/s,", "5/s,burst", "5/s,burst=", "5/s,burst=0.5", "5/s,burst=2x",
+		"5/s,answer=500", "5/s,retry_after=", "5/s,retry_after=-1", "5/s,fields=all",
+		"5/s,count=tokens", "5/s,key=", "5/s,key=a b", "5/s,name=\"", "5/s,burst=2,,",
+		"5/s,name=a-name-that-is-longer-than-31-bytes", "5/s,colour=red", "1e13/s"};
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++) {
+		conf.status = 7;
+		cr_expect_not_null(ts__limit_read(TS_BUCKET, bad[i], &conf), "%s", bad[i]);
+		cr_expect_eq(conf.status, 7, "untouched");
+	}
+	cr_expect_not_null(ts__limit_read(TS_WINDOW, "5/s,burst=2", &conf));
 }

@@ -1,0 +1,222 @@
+/* Breaker, concurrency, retry budget: what contradicts, and the defaults that depend on others. */
+#include "config/policies.h"
+#include <string.h>
+#include "base/util.h"
+#include "config/preset.h"
+#include "config/value.h"
+
+enum {
+	BREAKER_MIN_CALLS = 100,
+	LEARNED_MAX = 200,
+	LEARNED_INITIAL = 20,
+	BUDGET_CAPACITY = 500,
+};
+#define OPEN_MAX_NS (3600 * RATION__NS_PER_S)
+#define HOLD_MARGIN_NS (30 * RATION__NS_PER_S)
+
+struct policies {
+	const ration_config *config;
+	const char *service;
+	struct ration__rules *rules;
+	ration_error **err;
+};
+
+static const struct ration__entry *entry_of(const struct policies *p, const char *pattern)
+{
+	return ration__bind_entry(p->config, pattern, p->service, NULL);
+}
+
+static int fail(const struct policies *p, const char *pattern, const char *what)
+{
+	return ration__bind_fail(entry_of(p, pattern), pattern, p->service, NULL, p->err, what);
+}
+
+/* At the first of the two that was set. */
+static int fail_either(
+	const struct policies *p, const char *pattern, const char *other, const char *what)
+{
+	return fail(p, entry_of(p, pattern) ? pattern : other, what);
+}
+
+/* ---- breaker ---- */
+
+/* "service" among the keys stands for none. */
+static void drop_service(char per[RATION__PER_MAX][RATION__KEYNAME_MAX])
+{
+	size_t kept = 0;
+
+	for (size_t i = 0; i < RATION__PER_MAX && *per[i]; i++)
+		if (strcmp(per[i], "service") != 0)
+			memmove(per[kept++], per[i], RATION__KEYNAME_MAX);
+	memset(per[kept], 0, (RATION__PER_MAX - kept) * RATION__KEYNAME_MAX);
+}
+
+static int compile_window(const struct policies *p)
+{
+	struct ration__breaker_conf *breaker = &p->rules->breaker;
+	struct ration__path path;
+	const struct ration__setting *setting;
+	struct ration__value window;
+
+	ration__bind_path(&path, "services.*.breaker.window", p->service, NULL);
+	setting = ration__schema_find(&path);
+	ration__value_parse(
+		setting, ration__bind_text(p->config, setting, p->service, NULL), &window);
+	if (window.is_duration)
+		breaker->window_s = (uint32_t)(window.ns / RATION__NS_PER_S);
+	else
+		breaker->window_calls = (uint32_t)window.integer;
+	if (!breaker->min_calls) {
+		breaker->min_calls = BREAKER_MIN_CALLS;
+		if (!window.is_duration && breaker->min_calls > breaker->window_calls)
+			breaker->min_calls = breaker->window_calls;
+	}
+	if (!window.is_duration && breaker->min_calls > breaker->window_calls)
+		return fail_either(p, "services.*.breaker.min_calls", "services.*.breaker.window",
+			"min_calls is above window: so many calls are never looked at");
+	return 0;
+}
+
+static int compile_breaker(const struct policies *p)
+{
+	static const char *const of_rates[] = {
+		"services.*.breaker.window", "services.*.breaker.min_calls"};
+	struct ration__breaker_conf *breaker = &p->rules->breaker;
+	bool rates = breaker->failure_rate > 0 || breaker->slow_rate > 0;
+	int rc;
+
+	for (size_t i = 0; !rates && i < RATION__COUNT(of_rates); i++)
+		if (entry_of(p, of_rates[i]))
+			return fail(p, of_rates[i], "needs failure_rate or slow_rate as well");
+	if (breaker->slow_rate == 0 && entry_of(p, "services.*.breaker.slow_after"))
+		return fail(p, "services.*.breaker.slow_after", "needs slow_rate as well");
+	rc = compile_window(p);
+	if (rc < 0)
+		return rc;
+	if (!breaker->open_max_ns)
+		breaker->open_max_ns =
+			breaker->open_ns > OPEN_MAX_NS ? breaker->open_ns : OPEN_MAX_NS;
+	if (breaker->open_max_ns < breaker->open_ns)
+		return fail(p, "services.*.breaker.open_max", "is below open_for");
+	if (rates && !entry_of(p, "services.*.breaker.trip_after"))
+		breaker->trip_after = 0;
+	if (breaker->mode == RATION__BREAKER_DISABLED) /* none: it costs nothing either */
+		memset(breaker, 0, sizeof(*breaker));
+	drop_service(p->rules->breaker_per);
+	return 0;
+}
+
+/* ---- concurrency ---- */
+
+/* A fixed limit has but its max. */
+static int compile_fixed(const struct policies *p)
+{
+	static const char *const learned[] = {"services.*.concurrency.initial",
+		"services.*.concurrency.min", "services.*.concurrency.growth"};
+	struct ration__concurrency_conf *limit = &p->rules->concurrency;
+
+	for (size_t i = 0; i < RATION__COUNT(learned); i++)
+		if (entry_of(p, learned[i]))
+			return fail(p, learned[i],
+				"needs an algorithm that learns: aimd, cautious or vegas");
+	limit->initial = limit->min = limit->growth = 0;
+	return 0;
+}
+
+static int compile_learned(const struct policies *p)
+{
+	struct ration__concurrency_conf *limit = &p->rules->concurrency;
+
+	if (!limit->max)
+		return fail(p, "services.*.concurrency.max",
+			"off cannot stand beside an algorithm that learns the limit");
+	if (!entry_of(p, "services.*.concurrency.max"))
+		limit->max = LEARNED_MAX;
+	if (!limit->initial)
+		limit->initial = LEARNED_INITIAL < limit->min	? limit->min
+				 : LEARNED_INITIAL < limit->max ? LEARNED_INITIAL
+								: limit->max;
+	if (limit->min > limit->max)
+		return fail_either(p, "services.*.concurrency.min", "services.*.concurrency.max",
+			"min is above max");
+	if (limit->initial < limit->min)
+		return fail(p, "services.*.concurrency.initial", "is below min");
+	if (limit->initial > limit->max)
+		return fail(p, "services.*.concurrency.initial", "is above max");
+	if (limit->algorithm != RATION__CONCURRENCY_AIMD &&
+		entry_of(p, "services.*.concurrency.growth"))
+		return fail(p, "services.*.concurrency.growth", "is of aimd only");
+	return 0;
+}
+
+/* How long a place may be held: longer than any attempt lasts. */
+static int compile_hold(const struct policies *p)
+{
+	struct ration__own_rules *own = &p->rules->own;
+	struct ration__path path;
+	const struct ration__setting *setting;
+	struct ration__value attempt;
+
+	if (!ration__service_uris(p->config, p->service))
+		return 0;
+	ration__bind_path(&path, "services.*.timeouts.attempt", p->service, NULL);
+	setting = ration__schema_find(&path);
+	ration__value_parse(
+		setting, ration__bind_text(p->config, setting, p->service, NULL), &attempt);
+	if (!entry_of(p, "services.*.concurrency.hold"))
+		own->hold_ns = attempt.ns + HOLD_MARGIN_NS;
+	else if (own->hold_ns && own->hold_ns <= attempt.ns)
+		return fail(p, "services.*.concurrency.hold",
+			"is not above timeouts.attempt: places would be taken back from attempts "
+			"that go on");
+	return 0;
+}
+
+static int compile_concurrency(const struct policies *p)
+{
+	const struct ration__rules *rules = p->rules;
+	int rc = rules->concurrency.algorithm == RATION__CONCURRENCY_FIXED ? compile_fixed(p)
+									   : compile_learned(p);
+
+	if (rc < 0)
+		return rc;
+	if (rules->place.max && !*rules->place_per[0])
+		return fail(p, "services.*.concurrency.per_key.max",
+			"needs per as well, such as per: [tenant]");
+	if (!rules->place.max && *rules->place_per[0])
+		return fail(p, "services.*.concurrency.per_key.per", "needs max as well");
+	return compile_hold(p);
+}
+
+/* ---- retry budget ---- */
+
+static int compile_budget(const struct policies *p)
+{
+	struct ration__budget_conf *budget = &p->rules->budget;
+	uint32_t most = budget->retry_cost > budget->throttle_cost ? budget->retry_cost
+								   : budget->throttle_cost;
+
+	if (!entry_of(p, "services.*.retry.budget.capacity") &&
+		ration__service_uris(p->config, p->service))
+		budget->capacity = BUDGET_CAPACITY;
+	if (!budget->capacity || budget->capacity >= most)
+		return 0;
+	if (entry_of(p, "services.*.retry.budget.capacity"))
+		return fail(p, "services.*.retry.budget.capacity",
+			"is below what one retry costs: there would be none");
+	return fail(p,
+		budget->retry_cost == most ? "services.*.retry.budget.retry"
+					   : "services.*.retry.budget.throttle",
+		"is above capacity: there would be no retry");
+}
+
+int ration__policies_compile(const ration_config *config, const char *service,
+	struct ration__rules *rules, ration_error **err)
+{
+	struct policies p = {.config = config, .service = service, .rules = rules, .err = err};
+	int rc = compile_breaker(&p);
+
+	if (rc == 0)
+		rc = compile_concurrency(&p);
+	return rc ? rc : compile_budget(&p);
+}

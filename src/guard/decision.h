@@ -1,0 +1,34 @@
+/* One decision in the making: between ask.c, which asks every rule and changes nothing, and
+ * decide.c, which takes. Under engine.mutex, inside a transaction. */
+#ifndef GUARD_DECISION_H
+#define GUARD_DECISION_H
+
+#include "guard/engine.h"
+
+struct ration__decision_work {
+	struct ration__ask *ask;
+	struct ration__keyset *keyset;
+	const struct ration__rules *rules;
+	struct ration__record *limits[RATION__LIMITS_MAX]; /* NULL: does not apply */
+	struct ration__record *breaker, *concurrency, *place;
+	const struct ration__breaker_conf *breaker_conf;
+	struct ration__breaker_conf breaker_scratch; /* not cleared: see ration__breaker_ready */
+	uint32_t skip;
+	int64_t now_ns, wall_ns;
+	/* the first denial of each severity, and the longest wait */
+	bool refused, waits;
+	bool tokens_only; /* nothing but token buckets says wait */
+	int64_t wait_ns;
+};
+
+static inline bool ration__skips(uint32_t skip, uint32_t limit)
+{
+	return skip >> limit & 1;
+}
+
+/* 0; 1: the working set is full; or a store error */
+int ration__decision_load(struct ration__decision_work *d, struct ration__txn *txn);
+/* Fills refused, waits, wait_ns and the ask's denial. 0; 1: the working set is full; or a store error */
+int ration__decision_ask(struct ration__decision_work *d, struct ration__txn *txn);
+
+#endif
