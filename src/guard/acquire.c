@@ -123,7 +123,9 @@ int ration__guard_acquire(struct ration__keyset *keyset, const struct ration__co
 	struct ration__guard *guard = keyset->guard;
 	struct ration__engine *engine = keyset->guard->engine;
 	int64_t now_ns = ration__engine_now(engine);
-	int64_t deadline_ns = timeout_ns < 0 ? RATION__NEVER : now_ns + timeout_ns;
+	int64_t deadline_ns = timeout_ns < 0 || timeout_ns > RATION__NEVER - now_ns
+				      ? RATION__NEVER
+				      : now_ns + timeout_ns;
 	struct sleeper sleeper;
 	int rc;
 

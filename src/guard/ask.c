@@ -45,10 +45,15 @@ int ration__decision_load(decision *d, struct ration__txn *txn)
 	struct ration__keyset *keyset = d->keyset;
 	int rc = 0;
 
+	for (uint32_t i = 0; i < keyset->limit_count; i++) {
+		d->limits[i] = NULL;
+		d->until_ns[i] = 0;
+	}
 	for (uint32_t i = 0; rc == 0 && i < keyset->limit_count; i++)
 		if (!ration__skips(d->skip, i))
 			rc = load(d, &keyset->cells[i], &d->limits[i]);
-	if (rc == 0 && keyset->breaker && !(d->skip & RATION__SKIP_BREAKER)) {
+	if (rc == 0 && keyset->breaker && !(d->skip & RATION__SKIP_BREAKER) &&
+		!ration__breaker_untouched(keyset)) {
 		rc = load(d, keyset->breaker, &d->breaker);
 		if (rc == 0)
 			d->breaker_conf = ration__breaker_ready(
@@ -142,8 +147,8 @@ static void ask_tokens(decision *d, uint32_t i, int64_t wipe_ns)
 	other = ration__booking_of_other(d->keyset, cell);
 	if (verdict.answer == RATION__YES && !record->denied_ns && other <= d->now_ns)
 		return;
-	wait_for(d, RATION_DENIED_RATE, (int)i,
-		ration__max64(ration__max64(verdict.at_ns, record->denied_ns), other));
+	d->until_ns[i] = ration__max64(ration__max64(verdict.at_ns, record->denied_ns), other);
+	wait_for(d, RATION_DENIED_RATE, (int)i, d->until_ns[i]);
 	if (record->denied_ns || other > d->now_ns)
 		d->tokens_only = false; /* this process stands in line there already */
 }
@@ -162,8 +167,9 @@ static void ask_window(decision *d, uint32_t i, int64_t wipe_ns)
 	if (verdict.answer == RATION__IMPOSSIBLE)
 		refuse(d, RATION_DENIED_IMPOSSIBLE, (int)i, RATION__NEVER);
 	else if (verdict.answer != RATION__YES || record->denied_ns) {
-		record->denied_ns = ration__max64(verdict.at_ns, record->denied_ns);
-		wait_for(d, RATION_DENIED_RATE, (int)i, record->denied_ns);
+		/* who asks later in this transaction waits behind it, if it does wait (decide.c) */
+		d->until_ns[i] = ration__max64(verdict.at_ns, record->denied_ns);
+		wait_for(d, RATION_DENIED_RATE, (int)i, d->until_ns[i]);
 		d->tokens_only = false; /* a window cannot be booked */
 	}
 }

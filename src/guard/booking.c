@@ -98,10 +98,19 @@ int64_t ration__booking_of_other(
 	const struct ration__keyset *keyset, const struct ration__cell *cell)
 {
 	const struct ration__cell *other = *head_of(keyset->guard->engine, cell->hash);
+	int64_t start_ns = 0;
 
 	/* 64 bits decide: a collision only delays a lane until the other's start. */
 	for (; other; other = other->next)
 		if (other->hash == cell->hash && other != cell)
-			return other->start_ns;
-	return 0;
+			start_ns = ration__max64(start_ns, other->start_ns);
+	return start_ns;
+}
+
+int64_t ration__booking_start(const struct ration__keyset *keyset, int64_t now_ns)
+{
+	for (uint32_t i = 0; i < keyset->limit_count; i++)
+		if (keyset->cells[i].link)
+			now_ns = ration__min64(now_ns, keyset->cells[i].start_ns);
+	return now_ns;
 }

@@ -122,12 +122,23 @@ struct ration__counter ration__counter_of(struct ration__record *record,
 	const struct ration__limit *limit, const struct ration__window_conf *conf,
 	const struct ration__zone *zone, int64_t now_ns)
 {
+	bool durable = limit->kind == RATION__LIMIT_QUOTA;
 	struct ration__counter counter = {.conf = conf,
+		.durable = durable,
 		.now_ns = now_ns,
-		.ring = record->window,
-		.head = sizeof(struct ration__window)};
+		.ring = record->window, /* a quota begins with its ring, too */
+		.length = &record->length,
+		.head = durable ? sizeof(struct ration__quota) : sizeof(struct ration__window)};
 
-	if (limit->kind == RATION__LIMIT_QUOTA)
+	/* nearly always: a large rolling window, as it was */
+	if (!ration__log_suits(conf) && record->length == counter.head &&
+		(!durable || (!limit->calendar && !record->quota->calendar &&
+				     record->window->part_ns ==
+					     (conf->window_ns - 1) / RATION__WINDOW_PARTS + 1))) {
+		record->counted = false;
+		return counter;
+	}
+	if (durable)
 		counter = ration__counter_of_quota(
 			record->quota, limit->calendar, conf, zone, now_ns);
 	find_log(&counter, record);
@@ -209,8 +220,14 @@ int64_t ration__counter_frees_at(const struct ration__counter *counter)
 
 int64_t ration__counter_part(const struct ration__counter *counter)
 {
+	const struct ration__window *ring = counter->ring;
+
 	if (counter->tally)
 		return turned(counter).start_ns;
+	/* nearly always the newest one: no division */
+	if ((uint64_t)counter->now_ns - (uint64_t)(ring->head * ring->part_ns) <
+		(uint64_t)ring->part_ns)
+		return ring->head;
 	/* a clock that stepped back: what is taken goes into the newest part */
 	return ration__max64(
 		counter->ring->head, ration__window_part(counter->conf, counter->now_ns));

@@ -26,9 +26,14 @@ static bool has_tokens(uint32_t kind)
 static void note_waiting(decision *d, struct ration__txn *txn, struct ration__record *record,
 	const struct ration__concurrency_conf *conf, bool waiting)
 {
-	if (!record || (!waiting && !d->keyset->waits))
+	bool before;
+
+	if (!record)
 		return;
-	if (waiting && d->keyset->waits && record->denied_ns)
+	before = ration__keyset_in_line(d->keyset, record->type == RATION__RECORD_PLACE);
+	if (!waiting && !before)
+		return;
+	if (waiting && before && record->denied_ns)
 		return; /* said already, in this transaction */
 	ration__permit_wait(d->keyset, txn, record, conf, waiting);
 	if (waiting)
@@ -56,6 +61,8 @@ static int64_t take_tokens(decision *d, uint32_t i, bool *bound)
 		&d->keyset->cells[i].conf.bucket, d->limits[i]->bucket, d->now_ns, cost_of(d, i));
 }
 
+/* Where the wait is longest. What has room now, or earlier, is taken at the start, when it is used:
+ * held until then, a key that waits for its own limit would keep the others from a common one. */
 static void book(decision *d)
 {
 	struct ration__keyset *keyset = d->keyset;
@@ -64,57 +71,63 @@ static void book(decision *d)
 		int64_t start_ns;
 		bool bound;
 
-		if (!d->limits[i] || !has_tokens(d->rules->limits[i].kind) || keyset->cells[i].link)
+		if (!d->until_ns[i] || d->until_ns[i] + RATION__LATE_NS < d->wait_ns)
 			continue;
 		start_ns = take_tokens(d, i, &bound);
 		ration__booking_hold(keyset, i, cost_of(d, i), start_ns);
 	}
-	/* A limit that had room waits with the others: what it holds starts when the last one does.
-	 */
-	for (uint32_t i = 0; i < keyset->limit_count; i++) {
-		if (!keyset->cells[i].link)
-			continue;
-		keyset->cells[i].start_ns = keyset->start_ns;
-		d->limits[i]->denied_ns = keyset->start_ns;
-	}
+	for (uint32_t i = 0; i < keyset->limit_count; i++)
+		if (keyset->cells[i].link)
+			d->limits[i]->denied_ns = keyset->cells[i].start_ns;
 	d->ask->decision = RATION__BOOKED;
 	d->ask->at_ns = keyset->start_ns;
 }
 
 /* ---- admitting ---- */
 
+void ration__quota_warn(const struct ration__keyset *keyset, uint32_t i,
+	const struct ration__counter *counter, int64_t amount)
+{
+	const struct ration__limit *limit = &keyset->guard->rules.limits[i];
+	int64_t left;
+
+	if (!limit->warn[0])
+		return;
+	left = ration__counter_remaining(counter);
+	for (int n = 0; n < RATION__WARN_MAX && limit->warn[n]; n++)
+		if (left < limit->warn[n] && left + amount >= limit->warn[n]) {
+			ration__news_add(keyset->guard->engine, RATION_EVENT_QUOTA_LOW, keyset,
+				&keyset->cells[i], limit->name, (double)left / RATION__MICRO);
+			break;
+		}
+}
+
 static void take_count(decision *d, struct ration__txn *txn, uint32_t i)
 {
 	const struct ration__limit *limit = &d->rules->limits[i];
 	const struct ration__cell *cell = &d->keyset->cells[i];
-	struct ration__engine *engine = d->keyset->guard->engine;
 	bool quota = limit->kind == RATION__LIMIT_QUOTA;
 	struct ration__counter counter = ration__counter_of(d->limits[i], limit,
 		&cell->conf.window, cell->zone, quota ? d->wall_ns : d->now_ns);
-	int64_t amount = ration__window_amount(cost_of(d, i)), left;
+	int64_t amount = ration__window_amount(cost_of(d, i));
 
 	d->limits[i]->dirty = true;
 	ration__counter_take(&counter, amount);
 	if (!quota)
 		return;
 	ration__quota_touch(txn, d->limits[i], limit);
-	if (!limit->warn[0])
-		return;
-	left = ration__counter_remaining(&counter);
-	for (int n = 0; n < RATION__WARN_MAX && limit->warn[n]; n++)
-		if (left < limit->warn[n] && left + amount >= limit->warn[n]) {
-			ration__news_add(engine, RATION_EVENT_QUOTA_LOW, d->keyset, cell,
-				limit->name, (double)left / RATION__MICRO);
-			break;
-		}
+	ration__quota_warn(d->keyset, i, &counter, amount);
 }
 
-/* Would a success of this call raise the rate? */
+/* Would a success of this call change the rate? One at its maximum may still sink: the cubic curve's
+ * with growth `seed` does. */
 static bool would_grow(const struct ration__limit *limit, const struct ration__adaptive *state,
 	bool bound, int64_t now_ns)
 {
 	const struct ration__adaptive_conf *conf = &limit->adaptive;
 
+	if (conf->growth == RATION__GROWTH_SEED && conf->kind == RATION__ADAPTIVE_CUBIC)
+		return true;
 	return (bound || conf->growth == RATION__GROWTH_SEED) &&
 	       ration__adaptive_rate(conf, state, now_ns) < conf->max;
 }
@@ -163,10 +176,12 @@ static bool take_breaker(decision *d, struct ration__grant *grant)
 static bool take_permit(decision *d, struct ration__txn *txn, struct ration__record *record,
 	const struct ration__concurrency_conf *conf)
 {
+	bool place = record->type == RATION__RECORD_PLACE;
+
 	ration__concurrency_take(conf, record->concurrency, d->now_ns, txn->slot);
 	record->dirty = true;
-	ration__keyset_waits(d->keyset, false);
-	if (d->keyset->guard->engine->waiting) /* others of this process go on waiting */
+	ration__keyset_waits(d->keyset, place, false);
+	if (ration__permit_waited(d->keyset, place)) /* others of this process go on waiting */
 		ration__permit_wait(d->keyset, txn, record, conf, false);
 	return record->concurrency->waiting == 0 &&
 	       conf->algorithm == RATION__CONCURRENCY_FIXED;
@@ -179,7 +194,7 @@ static int admit(decision *d, struct ration__txn *txn)
 	bool quiet;
 
 	memset(grant, 0, sizeof(*grant));
-	grant->start_ns = d->keyset->booked ? d->keyset->start_ns : d->now_ns;
+	grant->start_ns = ration__booking_start(d->keyset, d->now_ns);
 	quiet = take_limits(d, txn, grant);
 	ration__booking_drop(d->keyset);
 	quiet &= take_breaker(d, grant);
@@ -190,6 +205,7 @@ static int admit(decision *d, struct ration__txn *txn)
 	}
 	if (d->place) {
 		quiet &= take_permit(d, txn, d->place, &d->rules->place);
+		grant->place_in_flight = d->place->concurrency->in_flight;
 		grant->place = 1;
 	}
 	/* a place per key is not taken back by others who find the limit full (lazy.c) */
@@ -272,22 +288,28 @@ static int conclude(decision *d, struct ration__txn *txn)
 	}
 	ask->decision = RATION__DENIED;
 	ask->at_ns = d->wait_ns;
-	if (ask->may_book && d->tokens_only)
+	if (!ask->may_book || ask->peek)
+		return 0; /* a try does not stand in line */
+	if (d->tokens_only)
 		book(d);
-	if (ask->may_book) /* a try does not stand in line */
-		note_waitings(d, txn, ask->denial == RATION_DENIED_CONCURRENCY);
+	for (uint32_t i = 0; i < d->keyset->limit_count; i++)
+		if (d->until_ns[i] && !has_tokens(d->rules->limits[i].kind))
+			d->limits[i]->denied_ns = d->until_ns[i];
+	note_waitings(d, txn, ask->denial == RATION_DENIED_CONCURRENCY);
 	return 0;
 }
 
 int ration__decide(struct ration__engine *engine, struct ration__txn *txn, struct ration__ask *ask)
 {
-	decision d = {.ask = ask,
-		.keyset = ask->keyset,
-		.now_ns = txn->now_ns,
-		.rules = &ask->keyset->guard->rules,
-		.skip = ask->skip | ask->keyset->skip};
+	decision d;
 	int rc;
 
+	memset(&d, 0, offsetof(decision, limits));
+	d.ask = ask;
+	d.keyset = ask->keyset;
+	d.now_ns = txn->now_ns;
+	d.rules = &ask->keyset->guard->rules;
+	d.skip = ask->skip | ask->keyset->skip;
 	ask->denial = 0;
 	ask->rule = RATION__RULE_NONE;
 	ask->at_ns = d.now_ns;

@@ -9,16 +9,19 @@ struct ration__decision_work {
 	struct ration__ask *ask;
 	struct ration__keyset *keyset;
 	const struct ration__rules *rules;
-	struct ration__record *limits[RATION__LIMITS_MAX]; /* NULL: does not apply */
 	struct ration__record *breaker, *concurrency, *place;
 	const struct ration__breaker_conf *breaker_conf;
-	struct ration__breaker_conf breaker_scratch; /* not cleared: see ration__breaker_ready */
 	uint32_t skip;
 	int64_t now_ns, wall_ns;
 	/* the first denial of each severity, and the longest wait */
 	bool refused, waits;
 	bool tokens_only; /* nothing but token buckets says wait */
 	int64_t wait_ns;
+	/* From here on not cleared at first, because that costs more than deciding does: set by
+	 * _load, as far as there are limits. */
+	struct ration__record *limits[RATION__LIMITS_MAX]; /* NULL: does not apply */
+	int64_t until_ns[RATION__LIMITS_MAX]; /* of buckets and windows: until then; 0: yes */
+	struct ration__breaker_conf breaker_scratch; /* see ration__breaker_ready */
 };
 
 static inline bool ration__skips(uint32_t skip, uint32_t limit)

@@ -31,6 +31,55 @@ static bool same_rules(const struct ration__rules *a, const struct ration__rules
 	return memcmp(a, b, RATION__RULES_SHARED) == 0;
 }
 
+#define ENDS(text) (memchr(text, 0, sizeof(text)) != NULL)
+
+static bool names_end(const char (*names)[RATION__KEYNAME_MAX], size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		if (!ENDS(names[i]))
+			return false;
+	return true;
+}
+
+static bool limit_is_sound(const struct ration__limit *limit)
+{
+	const struct ration__when *when = &limit->when;
+
+	for (int k = 0; k < RATION__WHEN_KEYS; k++) {
+		if (!ENDS(when->keys[k].name))
+			return false;
+		for (int v = 0; v < RATION__WHEN_VALUES; v++)
+			if (!ENDS(when->keys[k].values[v]))
+				return false;
+	}
+	return limit->kind >= RATION__LIMIT_BUCKET && limit->kind <= RATION__LIMIT_ADAPTIVE &&
+	       (limit->kind == RATION__LIMIT_BUCKET || limit->kind == RATION__LIMIT_ADAPTIVE ||
+		       (limit->calendar <= RATION__CALENDAR_MONTH && limit->window.window_ns > 0)) &&
+	       ENDS(limit->name) && ENDS(limit->unit) && ENDS(limit->zone) && ENDS(when->path) &&
+	       names_end(limit->per, RATION__PER_MAX);
+}
+
+/* Whoever wrote it: texts end, and what is looked up by it is there. Numbers out of their range let
+ * through too much or too little; the policies survive them. */
+static bool is_sound(const struct definition *definition)
+{
+	const struct ration__rules *rules = &definition->rules;
+
+	if (rules->version != RATION__RULES_VERSION || rules->limit_count > RATION__LIMITS_MAX ||
+		rules->override_count > RATION__OVERRIDES_MAX || !ENDS(definition->who) ||
+		!ENDS(rules->service) || !names_end(rules->breaker_per, RATION__PER_MAX) ||
+		!names_end(rules->place_per, RATION__PER_MAX) ||
+		!names_end(rules->cooldown_per, RATION__PER_MAX))
+		return false;
+	for (uint32_t i = 0; i < rules->limit_count; i++)
+		if (!limit_is_sound(&rules->limits[i]))
+			return false;
+	for (uint32_t i = 0; i < rules->override_count; i++)
+		if (!ENDS(rules->overrides[i].value))
+			return false;
+	return true;
+}
+
 static int read_at(
 	struct ration__txn *txn, const uint8_t *key, size_t key_length, const struct definition **out)
 {
@@ -44,11 +93,7 @@ static int read_at(
 	if (length != sizeof(struct definition))
 		return RATION_EEMPTY;
 	*out = value;
-	return (*out)->rules.version == RATION__RULES_VERSION &&
-			       (*out)->rules.limit_count <= RATION__LIMITS_MAX &&
-			       (*out)->rules.override_count <= RATION__OVERRIDES_MAX
-		       ? 0
-		       : RATION_EEMPTY;
+	return is_sound(value) ? 0 : RATION_EEMPTY;
 }
 
 static int read_definition(

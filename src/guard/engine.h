@@ -54,6 +54,7 @@ struct ration__keyset {
 	uint64_t serial; /* of the rules it was made for */
 	bool booked;	 /* holds a booking that starts at start_ns */
 	bool waits;	 /* asked for a permit and was told to wait */
+	struct ration__keyset *next, **link; /* in engine.in_line: the same, for a place per key */
 	int64_t start_ns;
 	uint32_t limit_count;
 	uint32_t skip;	     /* bits of the limits that do not apply to these keys */
@@ -75,7 +76,7 @@ struct ration__guard {
 	atomic_ulong serial;	     /* raised with each change of rules */
 	uint8_t definition_key[RATION__KEY_MAX];
 	size_t definition_length;
-	uint32_t waiting;	     /* keysets that wait for a permit */
+	uint32_t waiting;	     /* keysets that wait for a permit of the service */
 	atomic_uint sleeping;	     /* threads that wait in acquire, when own.queue_max bounds them */
 	uint64_t definition_version; /* of the definition in the store that rules follow; 0: it is
 					not there yet, the store was silent */
@@ -97,7 +98,7 @@ struct ration__ledger_request {
 	struct ration__quota snapshot; /* the record as it was */
 };
 
-/* A bucket's share while the store cannot answer (local.c). */
+/* A bucket's share while the store cannot answer, or a cooldown that began then (local.c). */
 #define RATION__LOCALS 256
 struct ration__local {
 	uint64_t hash;
@@ -106,6 +107,7 @@ struct ration__local {
 	bool adaptive;			 /* then with these */
 	struct ration__adaptive_conf learned;
 	double charge;			 /* admitted, not yet charged to the store */
+	int64_t until_ns;		 /* the cooldown's end; then nothing of the above */
 	uint16_t key_length;		 /* 0: free */
 	uint8_t key[RATION__KEY_MAX];
 };
@@ -151,6 +153,7 @@ struct ration__engine {
 	struct ration__news news[RATION__NEWS_MAX];
 	uint32_t news_count;
 	uint64_t random; /* of the jitter; no secret */
+	uint64_t budgets_full; /* bits taken from the shared word in this transaction */
 	struct ration__guard *guards;
 	struct ration__grant *grants;
 	struct ration__grant lazy; /* ended, to be settled with the next decision (lazy.c) */
@@ -158,11 +161,12 @@ struct ration__engine {
 	struct ration__orphan
 		*orphans; /* holders went away while the store was silent (orphan.c) */
 	uint64_t next_seq;
-	uint32_t waiting;    /* keysets of all guards that wait for a permit */
+	uint32_t waiting;    /* keysets of all guards that wait for a permit or a place per key */
 	bool undefined;	     /* some guard's definition is not in the store yet */
 	uint64_t rules_seen; /* the shared word's value that every guard follows */
 	int64_t wipe_ns;     /* of the last transaction that put back what we hold */
 	struct ration__cell *booked[RATION__BOOKED_HEADS];
+	struct ration__keyset *in_line[RATION__BOOKED_HEADS]; /* by their place's hash */
 	struct ration__workset set;
 	struct ration__workset spare; /* for records that are changed one by one */
 	struct ration__spare spares[RATION__SPARES_MAX];
@@ -210,6 +214,8 @@ void ration__engine_kick(struct ration__engine *engine);   /* there is work in t
 
 /* permit.c: under mutex, inside a transaction */
 extern const struct ration__breaker_conf ration__any_breaker;
+/* Whether a keyset of this process (this one or another) waits for the same. */
+bool ration__permit_waited(const struct ration__keyset *keyset, bool place);
 /* Whether this keyset waits for a permit. The record knows members, not keysets: it is told what is
  * true of the process. */
 void ration__permit_wait(struct ration__keyset *keyset, struct ration__txn *txn,
@@ -226,7 +232,7 @@ int ration__permit_drop_spares(struct ration__engine *engine, struct ration__txn
 int ration__permit_delete(struct ration__txn *txn, uint64_t seq, enum ration__permit_what what);
 int ration__permit_bury(void *engine, struct ration__txn *txn, uint16_t slot, uint32_t generation);
 int ration__permit_assert(
-	struct ration__engine *engine, struct ration__txn *txn, struct ration__grant *grant);
+	struct ration__engine *engine, struct ration__txn *txn, const struct ration__grant *grant);
 int ration__permit_reassert(void *engine, struct ration__txn *txn);
 size_t ration__burial_size(void);
 int ration__permit_reclaim(struct ration__engine *engine, struct ration__txn *txn,
@@ -240,6 +246,9 @@ int ration__settle_one(
  * grant: of the call; its keyset, skip, bound and at_ns are looked at. */
 int ration__settle_news(struct ration__engine *engine, struct ration__txn *txn,
 	const struct ration__grant *grant, struct ration__settle *settle);
+/* What the settle says of the limit's unit; false: nothing. */
+bool ration__actual_of(
+	const struct ration__settle *settle, const struct ration__limit *limit, double *actual);
 int ration__settle_breaker(
 	struct ration__engine *engine, struct ration__txn *txn, struct ration__settle *settle);
 /* The keyset's record, in the working set. 0, RATION_EAGAIN, or a store error */
@@ -249,6 +258,8 @@ int ration__cell_record(struct ration__engine *engine, const struct ration__keys
  * size. */
 const struct ration__breaker_conf *ration__breaker_ready(const struct ration__keyset *keyset,
 	struct ration__record *record, struct ration__breaker_conf *scratch);
+/* There is no record of the keyset's breaker: closed, without failures, and it keeps no window. */
+bool ration__breaker_untouched(const struct ration__keyset *keyset);
 /* A bit of the shared word for a service's budget. */
 uint64_t ration__budget_bit(const struct ration__keyset *keyset);
 uint64_t ration__engine_random(struct ration__engine *engine);
@@ -257,6 +268,10 @@ uint64_t ration__engine_random(struct ration__engine *engine);
 int ration__decide(struct ration__engine *engine, struct ration__txn *txn, struct ration__ask *ask);
 double ration__cost_of(
 	const struct ration__limit *limit, const struct ration__cost *costs, size_t cost_count);
+/* amount of quota i was taken just now: an alert when that crossed a threshold. */
+struct ration__counter;
+void ration__quota_warn(const struct ration__keyset *keyset, uint32_t i,
+	const struct ration__counter *counter, int64_t amount);
 /* What an absent record means after hot/ was lost: nothing is left. */
 void ration__record_wake(struct ration__record *record, const struct ration__limit *limit,
 	const struct ration__cell *cell, int64_t wipe_ns);
@@ -297,7 +312,11 @@ int ration__records_reset(struct ration__engine *engine, enum ration__record_typ
 void ration__zones_free(struct ration__engine *engine);
 /* under mutex */
 void ration__keyset_unref_locked(struct ration__keyset *keyset);
-void ration__keyset_waits(struct ration__keyset *keyset, bool waits);
+void ration__keyset_waits(struct ration__keyset *keyset, bool place, bool waits);
+static inline bool ration__keyset_in_line(const struct ration__keyset *keyset, bool place)
+{
+	return place ? keyset->link != NULL : keyset->waits;
+}
 
 /* booking.c: under mutex */
 void ration__booking_hold(
@@ -312,6 +331,8 @@ void ration__booking_void_all(struct ration__engine *engine);
  */
 int64_t ration__booking_of_other(
 	const struct ration__keyset *keyset, const struct ration__cell *cell);
+/* The earliest start of what it holds; now when it holds nothing. */
+int64_t ration__booking_start(const struct ration__keyset *keyset, int64_t now_ns);
 
 /* lazy.c: under mutex */
 uint64_t ration__hint_read(struct ration__engine *engine);
@@ -326,7 +347,7 @@ void ration__lazy_flush(struct ration__engine *engine); /* in a transaction of i
 int ration__lazy_collect(
 	struct ration__engine *engine, struct ration__txn *txn, struct ration__record *record);
 /* local.c: under mutex */
-void ration__local_transact(struct ration__engine *engine, struct ration__batch *batch);
+int ration__local_transact(struct ration__engine *engine, struct ration__batch *batch);
 int ration__local_reconcile(
 	struct ration__engine *engine, struct ration__txn *txn); /* inside one */
 void ration__local_reconciled(struct ration__engine *engine);	 /* after its commit */

@@ -159,11 +159,11 @@ static int decide_batch(
 		rc = ration__lazy_settle(engine, txn);
 	for (size_t i = 0; rc == 0 && i < batch->settle_count; i++) {
 		rc = ration__settle_one(engine, txn, &batch->settles[i]);
-		if (rc == RATION_EAGAIN)
+		if (rc == RATION_EAGAIN) {
 			batch->settle_count = i; /* the working set is full: the rest comes later */
+			rc = 0;
+		}
 	}
-	if (rc == RATION_EAGAIN)
-		rc = 0;
 	for (size_t i = 0; rc == 0 && i < batch->ask_count; i++)
 		rc = ration__decide(engine, txn, &batch->asks[i]);
 	return rc;
@@ -271,8 +271,12 @@ int ration__engine_end(struct ration__engine *engine, struct ration__txn *txn, i
 		rc = ration__store_commit(txn);
 	else
 		ration__store_abort(txn);
-	if (rc < 0)
+	if (rc < 0) {
 		ration__lazy_show(engine);
+		atomic_fetch_or(ration__store_word(engine->store, RATION__WORD_BUDGETS),
+			engine->budgets_full);
+	}
+	engine->budgets_full = 0;
 	engine->set.txn = NULL;
 	return rc;
 }
@@ -388,8 +392,7 @@ int ration__guard_transact(
 	if (rc == 0)
 		rc = transact(engine, txn, batch, &after);
 	else if (rc == RATION_ESTORE) {
-		ration__local_transact(engine, batch);
-		rc = 0;
+		rc = ration__local_transact(engine, batch);
 	}
 	after.ledger = engine->ledger_count > queued;
 	after.degraded_news = engine->degraded_news;
@@ -412,14 +415,12 @@ static int give_up_place(struct ration__keyset *keyset, struct ration__txn *txn)
 	struct ration__record *record;
 	int rc = 0;
 
-	if (!keyset->waits)
-		return 0;
-	if (keyset->concurrency) {
+	if (keyset->waits) {
 		rc = ration__cell_record(engine, keyset, keyset->concurrency, &record);
 		if (rc == 0 && rules->concurrency.max)
 			ration__permit_wait(keyset, txn, record, &rules->concurrency, false);
 	}
-	if (rc == 0 && keyset->place) {
+	if (rc == 0 && keyset->link) {
 		rc = ration__cell_record(engine, keyset, keyset->place, &record);
 		if (rc == 0 && rules->place.max)
 			ration__permit_wait(keyset, txn, record, &rules->place, false);
@@ -434,7 +435,8 @@ void ration__guard_leave(struct ration__keyset *keyset)
 	struct ration__txn *txn;
 	int rc;
 
-	if ((!keyset->booked && !keyset->waits) || ration__store_forked(engine->store))
+	if ((!keyset->booked && !keyset->waits && !keyset->link) ||
+		ration__store_forked(engine->store))
 		return;
 	aftermath_init(&after);
 	pthread_mutex_lock(&engine->mutex);
@@ -452,7 +454,8 @@ void ration__guard_leave(struct ration__keyset *keyset)
 		ration__booking_drop(keyset); /* lapses */
 		after.wake_count = 0;
 	}
-	ration__keyset_waits(keyset, false);
+	ration__keyset_waits(keyset, false, false);
+	ration__keyset_waits(keyset, true, false);
 	pthread_mutex_unlock(&engine->mutex);
 	finish(engine, NULL, &after);
 }

@@ -128,9 +128,11 @@ struct ration__grant {
 	uint8_t counted;   /* tokens were taken: refund gives them back */
 	uint8_t unwritten; /* the store does not know of it yet */
 	uint8_t quiet;	   /* a success would change nothing when this was granted */
+	uint8_t ended;	   /* the attempt is over, but the store could not be told */
 	uint16_t bound;	   /* bits of the adaptive limits that were binding */
 	uint32_t skip;	   /* bits of what it did not pass (match.h) */
 	uint32_t in_flight; /* permits in use when it was granted, its own included */
+	uint32_t place_in_flight; /* the same, of the limit per key */
 	uint64_t hint;	   /* the shared hint then; see guard/lazy.c */
 };
 
@@ -164,7 +166,8 @@ struct ration__settle {
 			half-open probe is judged by its one attempt in any case. */
 	bool unused; /* it was never started: tokens go back too; then the ask's costs, as it said
 			them */
-	bool keep;   /* only the costs are settled (actuals); the grant stays held */
+	bool keep;   /* only the costs are settled (actuals); the grant stays held. To be given by
+			itself: RATION_ESTORE when the store cannot be told now */
 	bool overload; /* answered 429 or 503: concurrency limits that learn drop */
 	bool neutral;  /* answered, but neither 2xx nor overload: they neither grow nor drop (E8) */
 	bool throttle; /* a backoff signal for the adaptive limits that it passed */

@@ -286,22 +286,48 @@ uint32_t ration__keyset_skip(
 }
 
 /* Under engine.mutex, as what follows. */
-void ration__keyset_waits(struct ration__keyset *keyset, bool waits)
+static void stand_in_line(struct ration__keyset *keyset, struct ration__keyset **head)
+{
+	keyset->next = *head;
+	keyset->link = head;
+	if (keyset->next)
+		keyset->next->link = &keyset->next;
+	*head = keyset;
+}
+
+static void leave_line(struct ration__keyset *keyset)
+{
+	*keyset->link = keyset->next;
+	if (keyset->next)
+		keyset->next->link = keyset->link;
+	keyset->link = NULL;
+}
+
+void ration__keyset_waits(struct ration__keyset *keyset, bool place, bool waits)
 {
 	struct ration__guard *guard = keyset->guard;
+	struct ration__engine *engine = guard->engine;
 
-	if (keyset->waits != waits) {
+	if (ration__keyset_in_line(keyset, place) == waits)
+		return;
+	engine->waiting += waits ? 1 : (uint32_t)-1;
+	if (!place) {
 		guard->waiting += waits ? 1 : (uint32_t)-1;
-		guard->engine->waiting += waits ? 1 : (uint32_t)-1;
+		keyset->waits = waits;
+	} else if (waits) {
+		stand_in_line(
+			keyset, &engine->in_line[keyset->place->hash % RATION__BOOKED_HEADS]);
+	} else {
+		leave_line(keyset);
 	}
-	keyset->waits = waits;
 }
 
 void ration__keyset_unref_locked(struct ration__keyset *keyset)
 {
 	if (atomic_fetch_sub(&keyset->refs, 1) != 1)
 		return;
-	ration__keyset_waits(keyset, false);
+	ration__keyset_waits(keyset, false, false);
+	ration__keyset_waits(keyset, true, false);
 	ration__booking_drop(keyset);
 	ration__guard_unref(keyset->guard);
 	free(keyset);

@@ -49,7 +49,7 @@ bool ration__settle_later(struct ration__engine *engine, const struct ration__se
 
 	if (!grant->seq || !grant->quiet || settle->outcome != RATION__SUCCESS || settle->unused ||
 		settle->keep || settle->actual_count || settle->retry_after_ns > 0 ||
-		settle->stop_ns > 0 || settle->throttle || grant->pass.probe ||
+		settle->stop_ns > 0 || settle->throttle || settle->retry || grant->pass.probe ||
 		grant->mode != RATION__EXACT)
 		return false;
 	if (grant->keyset->budget &&
@@ -77,13 +77,16 @@ bool ration__settle_later(struct ration__engine *engine, const struct ration__se
 
 int ration__lazy_settle(struct ration__engine *engine, struct ration__txn *txn)
 {
-	struct ration__settle settle = {.grant = &engine->lazy, .outcome = RATION__IGNORED};
+	int rc = 0;
 
-	int rc;
+	if (engine->lazy.seq) {
+		struct ration__settle settle = {
+			.grant = &engine->lazy, .outcome = RATION__IGNORED};
 
+		rc = ration__settle_one(engine, txn, &settle);
+	}
 	if (!engine->lazy.seq)
 		return 0;
-	rc = ration__settle_one(engine, txn, &settle);
 	engine->lazy_settled = rc == 0;
 	return rc;
 }
@@ -143,6 +146,7 @@ int ration__lazy_collect(
 	/* Taking back changes the list: first who, then what. */
 	for (uint16_t i = 0; i < state->count && count < RATION__LAZY_MAX; i++)
 		if (state->contenders[i].slot != txn->slot &&
+			state->contenders[i].slot < RATION__SLOTS_MAX &&
 			atomic_load(ration__slot_word(engine->store, state->contenders[i].slot)))
 			slots[count++] = state->contenders[i].slot;
 	for (uint16_t i = 0; i < count; i++) {

@@ -5,9 +5,11 @@
  *
  *   local   this process's share: a limit divided by the live members, the remainder dealt by rank,
  *           in whole units, so that the shares never sum above the limit. Windows and quotas are
- * not divided (what is left of them is not known): they wait. Breakers count as closed. What was
- * admitted is charged when the store answers again. closed  nothing is admitted until it does open
- * everything is admitted
+ *           not divided (what is left of them is not known): they wait. Breakers count as closed,
+ *           but those that the operator forced open; cooldowns are those that this process is told
+ *           of meanwhile. What was admitted is charged when the store answers again.
+ *   closed  nothing is admitted until it does
+ *   open    everything is admitted
  *
  * Under engine.mutex, outside any transaction (reconcile: inside the first one that succeeds).
  */
@@ -43,29 +45,52 @@ static struct ration__bucket_conf whole_conf(const struct ration__keyset *keyset
 		       : cell->conf.bucket;
 }
 
-/* One bucket's share, kept while the store does not answer. Buckets that find no room share an
- * entry by hash, which only makes them slower. */
+/* The entry of a record, or a free one, whose key_length is 0; NULL: there is no room. */
+static struct ration__local *find(struct ration__engine *engine, const struct ration__cell *cell)
+{
+	for (size_t i = 0; i < RATION__LOCALS; i++) {
+		struct ration__local *entry = &engine->locals[(cell->hash + i) % RATION__LOCALS];
+
+		if (!entry->key_length ||
+			(entry->hash == cell->hash && entry->key_length == cell->length))
+			return entry;
+	}
+	return NULL;
+}
+
+static void occupy(struct ration__local *entry, const struct ration__keyset *keyset,
+	const struct ration__cell *cell)
+{
+	memset(entry, 0, sizeof(*entry));
+	entry->key_length = cell->length;
+	memcpy(entry->key, ration__cell_key(keyset, cell), cell->length);
+	entry->hash = cell->hash;
+}
+
+/* One bucket's share, kept while the store does not answer. NULL: of too many keys already; they
+ * are not shared, or one would be charged for another. */
 static struct ration__local *entry_of(struct ration__engine *engine,
 	const struct ration__keyset *keyset, const struct ration__cell *cell, uint32_t limit)
 {
-	struct ration__local *entry = &engine->locals[cell->hash % RATION__LOCALS];
+	struct ration__local *entry = find(engine, cell);
 	struct ration__bucket_conf share;
 
-	if (entry->key_length == 0) {
-		memset(entry, 0, sizeof(*entry));
-		entry->key_length = cell->length;
-		memcpy(entry->key, ration__cell_key(keyset, cell), cell->length);
-		entry->hash = cell->hash;
-		entry->conf = whole_conf(keyset, cell, limit);
-		entry->adaptive = keyset->guard->rules.limits[limit].kind == RATION__LIMIT_ADAPTIVE;
-		if (entry->adaptive)
-			entry->learned = keyset->guard->rules.limits[limit].adaptive;
-		/* what the shared bucket has given a moment ago is not known: it starts with
-		 * nothing */
-		share = share_conf(engine, &entry->conf);
-		entry->bucket = ration__bucket_spent(&share, engine->degraded_ns);
-	}
+	if (!entry || entry->key_length)
+		return entry;
+	occupy(entry, keyset, cell);
+	entry->conf = whole_conf(keyset, cell, limit);
+	entry->adaptive = keyset->guard->rules.limits[limit].kind == RATION__LIMIT_ADAPTIVE;
+	if (entry->adaptive)
+		entry->learned = keyset->guard->rules.limits[limit].adaptive;
+	/* what the shared bucket has given a moment ago is not known: it starts with nothing */
+	share = share_conf(engine, &entry->conf);
+	entry->bucket = ration__bucket_spent(&share, engine->degraded_ns);
 	return entry;
+}
+
+static bool has_share(const struct ration__limit *limit)
+{
+	return limit->kind == RATION__LIMIT_BUCKET || limit->kind == RATION__LIMIT_ADAPTIVE;
 }
 
 static void look_around(struct ration__engine *engine, int64_t now_ns)
@@ -84,6 +109,7 @@ static void look_around(struct ration__engine *engine, int64_t now_ns)
 	}
 }
 
+/* By calls that go on: what is over is held only until the store can be told. */
 static uint32_t places_held(
 	const struct ration__engine *engine, const struct ration__cell *cell, bool place)
 {
@@ -93,8 +119,8 @@ static uint32_t places_held(
 		const struct ration__cell *other =
 			place ? grant->keyset->place : grant->keyset->concurrency;
 
-		held += (place ? grant->place : grant->permit) && other &&
-			other->hash == cell->hash;
+		held += (place ? grant->place : grant->permit) && !grant->ended &&
+			grant != &engine->lazy && other && other->hash == cell->hash;
 	}
 	return held;
 }
@@ -113,6 +139,28 @@ static void deny(struct ration__ask *ask, int denial, int rule, int64_t at_ns)
 	ask->at_ns = at_ns;
 }
 
+/* The operator's word, and what a server said to this process; true: denied. */
+static bool is_stopped(struct ration__engine *engine, struct ration__ask *ask, int64_t now_ns)
+{
+	const struct ration__keyset *keyset = ask->keyset;
+	const struct ration__local *cooldown = find(engine, keyset->cooldown);
+	uint32_t skip = ask->skip | keyset->skip;
+
+	if (!(skip & RATION__SKIP_COOLDOWN) && cooldown && cooldown->until_ns > now_ns) {
+		deny(ask, RATION_DENIED_COOLDOWN, RATION__RULE_COOLDOWN, cooldown->until_ns);
+		return true;
+	}
+	if (skip & RATION__SKIP_BREAKER || !keyset->breaker ||
+		keyset->breaker_mode != RATION__BREAKER_FORCED_OPEN)
+		return false;
+	deny(ask, RATION_DENIED_BREAKER, RATION__RULE_BREAKER, now_ns + RATION__FALLBACK_NS);
+	if (!keyset->guard->own.own.wait_breaker) {
+		ask->decision = RATION__REFUSED;
+		ask->at_ns = RATION__NEVER;
+	}
+	return true;
+}
+
 /* false: denied */
 static bool ask_share(struct ration__engine *engine, struct ration__ask *ask, int64_t now_ns)
 {
@@ -124,21 +172,22 @@ static bool ask_share(struct ration__engine *engine, struct ration__ask *ask, in
 		const struct ration__limit *limit = &rules->limits[i];
 		struct ration__bucket_conf conf, whole;
 		struct ration__verdict verdict;
+		struct ration__local *entry;
 		double cost = ration__cost_of(limit, ask->costs, ask->cost_count);
 
 		if (skip >> i & 1)
 			continue;
-		if (limit->kind != RATION__LIMIT_BUCKET && limit->kind != RATION__LIMIT_ADAPTIVE) {
+		if (keyset->cells[i].link)
+			continue; /* booked while the store answered */
+		entry = has_share(limit) ? entry_of(engine, keyset, &keyset->cells[i], i) : NULL;
+		if (!entry) {
 			deny(ask, RATION_DENIED_STORE, RATION__RULE_STORE,
 				now_ns + RATION__FALLBACK_NS);
 			return false;
 		}
-		if (keyset->cells[i].link)
-			continue; /* booked while the store answered */
 		whole = whole_conf(keyset, &keyset->cells[i], i);
 		conf = share_conf(engine, &whole);
-		verdict = ration__bucket_ask(&conf,
-			&entry_of(engine, keyset, &keyset->cells[i], i)->bucket, now_ns, cost);
+		verdict = ration__bucket_ask(&conf, &entry->bucket, now_ns, cost);
 		if (verdict.answer == RATION__YES)
 			continue;
 		deny(ask, RATION_DENIED_RATE, (int)i,
@@ -178,14 +227,15 @@ static void admit(
 			continue;
 		whole = whole_conf(keyset, &keyset->cells[i], i);
 		conf = share_conf(engine, &whole);
-		entry = entry_of(engine, keyset, &keyset->cells[i], i);
+		entry = entry_of(engine, keyset, &keyset->cells[i], i); /* as when it was asked */
 		ration__bucket_take(&conf, &entry->bucket, now_ns, cost);
 		entry->charge += cost;
 	}
-	ration__booking_drop(keyset);
 	memset(ask->grant, 0, sizeof(*ask->grant));
+	ask->grant->counted = mode == RATION__LOCAL && !keyset->booked; /* by this process, then */
+	ration__booking_drop(keyset);
 	ask->grant->seq = ++engine->next_seq;
-	ask->grant->at_ns = now_ns;
+	ask->grant->at_ns = ask->grant->start_ns = now_ns;
 	ask->grant->mode = mode;
 	ask->grant->skip = ask->skip | keyset->skip;
 	if (!(ask->grant->skip & RATION__SKIP_CONCURRENCY)) {
@@ -219,7 +269,8 @@ static void decide(struct ration__engine *engine, struct ration__ask *ask, int64
 		deny(ask, RATION_DENIED_STORE, RATION__RULE_STORE, now_ns + RATION__FALLBACK_NS);
 		return;
 	}
-	if (policy == RATION__ON_FAILURE_LOCAL && !ask_share(engine, ask, now_ns))
+	if (policy == RATION__ON_FAILURE_LOCAL &&
+		(is_stopped(engine, ask, now_ns) || !ask_share(engine, ask, now_ns)))
 		return;
 	if (ask->peek)
 		ask->decision = RATION__ADMITTED;
@@ -228,43 +279,137 @@ static void decide(struct ration__engine *engine, struct ration__ask *ask, int64
 			policy == RATION__ON_FAILURE_LOCAL ? RATION__LOCAL : RATION__OPEN_MODE);
 }
 
-void ration__local_transact(struct ration__engine *engine, struct ration__batch *batch)
+/* ---- settling ---- */
+
+static void settle_costs(
+	struct ration__engine *engine, const struct ration__settle *settle, int64_t now_ns)
+{
+	const struct ration__grant *grant = settle->grant;
+	const struct ration__keyset *keyset = grant->keyset;
+
+	if (!grant->counted || keyset->serial != keyset->guard->serial)
+		return;
+	for (uint32_t i = 0; i < keyset->limit_count; i++) {
+		const struct ration__limit *limit = &keyset->guard->rules.limits[i];
+		double estimate = ration__cost_of(limit, settle->costs, settle->cost_count);
+		struct ration__bucket_conf whole, conf;
+		struct ration__local *entry;
+		double actual = 0;
+
+		if (grant->skip >> i & 1 || !has_share(limit) ||
+			(!settle->unused && !ration__actual_of(settle, limit, &actual)))
+			continue;
+		entry = entry_of(engine, keyset, &keyset->cells[i], i);
+		if (!entry)
+			continue;
+		whole = whole_conf(keyset, &keyset->cells[i], i);
+		conf = share_conf(engine, &whole);
+		ration__bucket_settle(
+			&conf, &entry->bucket, now_ns, estimate, actual, grant->start_ns);
+		entry->charge += actual - estimate;
+	}
+}
+
+static void note_cooldown(
+	struct ration__engine *engine, const struct ration__settle *settle, int64_t now_ns)
+{
+	const struct ration__keyset *keyset = settle->grant->keyset;
+	int64_t for_ns = ration__max64(settle->retry_after_ns, settle->stop_ns);
+	struct ration__local *entry = for_ns > 0 ? find(engine, keyset->cooldown) : NULL;
+
+	if (!entry)
+		return;
+	if (!entry->key_length)
+		occupy(entry, keyset, keyset->cooldown);
+	entry->until_ns = ration__max64(entry->until_ns,
+		for_ns < RATION__NEVER - now_ns ? now_ns + for_ns : RATION__NEVER);
+}
+
+/* What the store does not know of ends here; the rest stays held and is settled later, but its
+ * place can be had by another call of this process. */
+static void settle_local(
+	struct ration__engine *engine, struct ration__settle *settle, int64_t now_ns)
+{
+	struct ration__grant *grant = settle->grant;
+
+	if (!grant->seq || grant->ended)
+		return;
+	if (!settle->keep && !settle->unused)
+		note_cooldown(engine, settle, now_ns);
+	if (grant->unwritten && grant->mode == RATION__LOCAL)
+		settle_costs(engine, settle, now_ns);
+	if (settle->keep)
+		return;
+	grant->ended = 1;
+	if (grant->unwritten)
+		ration__grant_unlink(grant);
+}
+
+int ration__local_transact(struct ration__engine *engine, struct ration__batch *batch)
 {
 	int64_t now_ns = ration__engine_now(engine);
 
 	look_around(engine, now_ns);
-	/* what the store does not know of ends here; the rest stays held and is settled later */
 	for (size_t i = 0; i < batch->settle_count; i++)
-		if (batch->settles[i].grant->seq && batch->settles[i].grant->unwritten &&
-			!batch->settles[i].keep)
-			ration__grant_unlink(batch->settles[i].grant);
+		settle_local(engine, &batch->settles[i], now_ns);
 	for (size_t i = 0; i < batch->ask_count; i++)
 		decide(engine, &batch->asks[i], now_ns);
+	/* nobody would know that these costs have to be given again */
+	if (batch->settle_count == 1 && batch->settles->keep && batch->settles->grant->seq &&
+		!batch->settles->grant->unwritten)
+		return RATION_ESTORE;
+	return 0;
+}
+
+/* ---- the store answers again ---- */
+
+static void charge(const struct ration__local *entry, const struct ration__txn *txn,
+	struct ration__record *record)
+{
+	bool bound;
+
+	if (entry->adaptive) {
+		if (record->absent && txn->wipe_ns)
+			*record->adaptive = ration__adaptive_spent(&entry->learned, txn->wipe_ns);
+		ration__adaptive_take(
+			&entry->learned, record->adaptive, txn->now_ns, entry->charge, &bound);
+	} else {
+		if (record->absent && txn->wipe_ns)
+			*record->bucket = ration__bucket_spent(&entry->conf, txn->wipe_ns);
+		ration__bucket_take(&entry->conf, record->bucket, txn->now_ns, entry->charge);
+	}
+}
+
+static void cool(struct ration__engine *engine, const struct ration__local *entry,
+	struct ration__record *record)
+{
+	_Atomic uint64_t *word = ration__store_word(engine->store, RATION__WORD_COOLDOWN);
+
+	*record->rest_at_ns = ration__max64(*record->rest_at_ns, entry->until_ns);
+	if ((int64_t)atomic_load(word) < entry->until_ns) /* only changed under the gate */
+		atomic_store(word, (uint64_t)entry->until_ns);
 }
 
 int ration__local_reconcile(struct ration__engine *engine, struct ration__txn *txn)
 {
 	struct ration__workset *spare = &engine->spare;
 	struct ration__record *record;
-	bool bound;
 	int rc;
 
 	for (size_t i = 0; i < RATION__LOCALS; i++) {
-		struct ration__local *entry = &engine->locals[i];
+		const struct ration__local *entry = &engine->locals[i];
 
-		if (entry->charge <= 0)
+		if (entry->charge <= 0 && entry->until_ns <= txn->now_ns)
 			continue;
 		ration__workset_begin(spare, txn);
 		rc = ration__workset_get(
 			spare, entry->hash, entry->key, entry->key_length, 0, &record);
 		if (rc < 0)
 			return rc;
-		if (entry->adaptive)
-			ration__adaptive_take(&entry->learned, record->adaptive, txn->now_ns,
-				entry->charge, &bound);
+		if (entry->until_ns)
+			cool(engine, entry, record);
 		else
-			ration__bucket_take(
-				&entry->conf, record->bucket, txn->now_ns, entry->charge);
+			charge(entry, txn, record);
 		record->dirty = true;
 		rc = ration__workset_flush(spare);
 		if (rc < 0)

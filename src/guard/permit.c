@@ -21,6 +21,7 @@ const struct ration__breaker_conf ration__any_breaker = {
 
 /* At most so many of a dead member's permits are looked at in one pass. */
 #define BURY_BATCH 32
+#define EXPIRE_MAX 4096 /* entries of one member looked through: some 50 ns each */
 /* Dead holders, and those that held too long, of a full limit are looked for at most this often,
  * for each record. */
 #define RECLAIM_EVERY_NS INT64_C(200000000)
@@ -132,29 +133,38 @@ int ration__permit_write(struct ration__engine *engine, struct ration__txn *txn,
 	return rc;
 }
 
-/* Whether a keyset of this process waits for a permit of that service, through any guard. */
-static bool process_waits(const struct ration__guard *guard)
-{
-	const struct ration__guard *other = guard->engine->waiting ? guard->engine->guards : NULL;
+/* ---- lines ---- */
 
-	if (guard->waiting)
+/* Through any guard. 64 bits decide about places: a collision is one wake-up for nothing. */
+bool ration__permit_waited(const struct ration__keyset *keyset, bool place)
+{
+	const struct ration__guard *guard = keyset->guard, *other = guard->engine->guards;
+	const struct ration__keyset *in_line;
+
+	if (!guard->engine->waiting)
+		return false;
+	if (!place && guard->waiting)
 		return true;
-	for (; other; other = other->next)
+	for (; !place && other; other = other->next)
 		if (other->waiting && strcmp(other->own.service, guard->own.service) == 0)
 			return true;
-	return false;
+	if (!place)
+		return false;
+	in_line = guard->engine->in_line[keyset->place->hash % RATION__BOOKED_HEADS];
+	while (in_line && in_line->place->hash != keyset->place->hash)
+		in_line = in_line->next;
+	return in_line != NULL;
 }
 
 void ration__permit_wait(struct ration__keyset *keyset, struct ration__txn *txn,
 	struct ration__record *record, const struct ration__concurrency_conf *conf, bool waits)
 {
-	struct ration__guard *guard = keyset->guard;
+	bool place = record->type == RATION__RECORD_PLACE;
 
-	ration__keyset_waits(keyset, waits);
+	ration__keyset_waits(keyset, place, waits);
 	record->concurrency_conf = conf;
-	/* of places per key it is known of this keyset alone */
 	ration__concurrency_wait(conf, record->concurrency, txn->now_ns, txn->slot,
-		record->type == RATION__RECORD_PLACE ? waits : process_waits(guard));
+		ration__permit_waited(keyset, place));
 	record->dirty = record->dealt = true;
 }
 
@@ -172,10 +182,19 @@ int ration__permit_delete(struct ration__txn *txn, uint64_t seq, enum ration__pe
 
 /* Keys of entries, copied out because the tree changes while they are worked off. */
 struct burial {
+	const struct ration__record *record; /* only its entries, and those overdue; NULL: all */
+	int64_t now_ns;
 	size_t count;
 	uint8_t keys[BURY_BATCH][RATION__PERMIT_KEY_SIZE];
 	struct permit_value values[BURY_BATCH];
 };
+
+static bool is_overdue(const struct burial *burial, const struct permit_value *permit)
+{
+	return permit->expiry_ns <= burial->now_ns &&
+	       permit->key_length == burial->record->key_length &&
+	       memcmp(permit->key, burial->record->key, permit->key_length) == 0;
+}
 
 static int collect(void *arg, const void *key, size_t key_length, uint16_t type, const void *value,
 	size_t length)
@@ -187,7 +206,8 @@ static int collect(void *arg, const void *key, size_t key_length, uint16_t type,
 		length > sizeof(*copy))
 		return 0;
 	memcpy(copy, value, length);
-	if (copy->key_length != length - PERMIT_VALUE_HEAD)
+	if (copy->key_length != length - PERMIT_VALUE_HEAD ||
+		(burial->record && !is_overdue(burial, copy)))
 		return 0;
 	memcpy(burial->keys[burial->count++], key, key_length);
 	return burial->count == BURY_BATCH;
@@ -263,6 +283,7 @@ int ration__permit_bury(void *arg, struct ration__txn *txn, uint16_t slot, uint3
 	uint8_t prefix[RATION__PERMIT_KEY_SIZE];
 
 	ration__key_permit(prefix, slot, generation, 0, 0);
+	burial->record = NULL;
 	do {
 		burial->count = 0;
 		int rc = ration__txn_visit(txn, prefix, RATION__PERMIT_PREFIX_SIZE, NULL, 0,
@@ -320,18 +341,15 @@ static int expire(struct ration__engine *engine, struct ration__txn *txn,
 	int rc;
 
 	ration__key_permit(prefix, slot, 0, 0, 0);
+	burial->record = record;
+	burial->now_ns = txn->now_ns;
 	burial->count = 0;
 	rc = ration__txn_visit(
-		txn, prefix, 3, NULL, 0, BURY_BATCH, collect, burial, NULL, NULL);
+		txn, prefix, 3, NULL, 0, EXPIRE_MAX, collect, burial, NULL, NULL);
 	if (rc > 0)
 		rc = 0; /* it is full: the rest comes next time */
 	for (size_t i = 0; rc == 0 && i < burial->count; i++) {
-		const struct permit_value *permit = &burial->values[i];
-
-		if (permit->expiry_ns > txn->now_ns || permit->key_length != record->key_length ||
-			memcmp(permit->key, record->key, record->key_length) != 0)
-			continue;
-		rc = bury_one(engine, txn, permit, slot);
+		rc = bury_one(engine, txn, &burial->values[i], slot);
 		if (rc == 0)
 			rc = ration__txn_del(txn, burial->keys[i], RATION__PERMIT_KEY_SIZE);
 		if (rc == RATION_EEMPTY)
@@ -374,14 +392,18 @@ int ration__permit_reclaim(struct ration__engine *engine, struct ration__txn *tx
 }
 
 static int assert_place(struct ration__engine *engine, struct ration__txn *txn,
-	const struct ration__keyset *keyset, const struct ration__cell *cell,
-	const struct ration__concurrency_conf *conf)
+	const struct ration__grant *grant, enum ration__permit_what what)
 {
+	const struct ration__keyset *keyset = grant->keyset;
+	const struct ration__rules *rules = &keyset->guard->rules;
+	bool place = what == RATION__PERMIT_KEY;
+	const struct ration__cell *cell = place ? keyset->place : keyset->concurrency;
+	const struct ration__concurrency_conf *conf = place ? &rules->place : &rules->concurrency;
 	struct ration__workset *spare = &engine->spare;
 	struct ration__record *record;
 	int rc;
 
-	if (!conf->max)
+	if (!conf->max) /* the rules lost the limit: an entry would give back what nobody took */
 		return 0;
 	ration__workset_begin(spare, txn);
 	rc = ration__workset_get(
@@ -391,22 +413,21 @@ static int assert_place(struct ration__engine *engine, struct ration__txn *txn,
 	ration__concurrency_assert(conf, record->concurrency, txn->now_ns, txn->slot,
 		ration__concurrency_held(record->concurrency, txn->slot) + 1);
 	record->dirty = true;
-	return ration__workset_flush(spare);
+	rc = ration__workset_flush(spare);
+	return rc < 0 ? rc : write_entry(txn, keyset, cell, grant->seq, what);
 }
 
 /* Puts a live grant's places into the store, which does not know of them. */
 int ration__permit_assert(
-	struct ration__engine *engine, struct ration__txn *txn, struct ration__grant *grant)
+	struct ration__engine *engine, struct ration__txn *txn, const struct ration__grant *grant)
 {
-	const struct ration__keyset *keyset = grant->keyset;
-	const struct ration__rules *rules = &keyset->guard->rules;
 	int rc = 0;
 
 	if (grant->permit)
-		rc = assert_place(engine, txn, keyset, keyset->concurrency, &rules->concurrency);
+		rc = assert_place(engine, txn, grant, RATION__PERMIT_PLACE);
 	if (rc == 0 && grant->place)
-		rc = assert_place(engine, txn, keyset, keyset->place, &rules->place);
-	return rc == 0 ? ration__permit_write(engine, txn, keyset, grant) : rc;
+		rc = assert_place(engine, txn, grant, RATION__PERMIT_KEY);
+	return rc;
 }
 
 /* Another epoch is no loss by itself: hot/ may have been compacted, and the entries are all there.
@@ -424,6 +445,15 @@ static int has_entry(struct ration__txn *txn, uint64_t seq, enum ration__permit_
 	return rc == 0 ? 1 : rc == RATION_EEMPTY ? 0 : rc;
 }
 
+/* Each by itself: one that was held too long may be gone alone. */
+static int reassert_place(struct ration__engine *engine, struct ration__txn *txn,
+	const struct ration__grant *grant, enum ration__permit_what what)
+{
+	int rc = has_entry(txn, grant->seq, what);
+
+	return rc == 0 ? assert_place(engine, txn, grant, what) : rc < 0 ? rc : 0;
+}
+
 static int reassert_grant(
 	struct ration__engine *engine, struct ration__txn *txn, struct ration__grant *grant)
 {
@@ -432,11 +462,12 @@ static int reassert_grant(
 	/* the breaker that it tried is gone, or has its place back: what it says comes too late */
 	if (grant->pass.probe && (rc = has_entry(txn, grant->seq, RATION__PERMIT_PROBE)) == 0)
 		grant->pass = (struct ration__breaker_pass){.generation = UINT32_MAX};
-	if (rc < 0 || !(grant->permit || grant->place) || grant->unwritten)
+	if (rc < 0 || grant->unwritten)
 		return rc < 0 ? rc : 0;
-	rc = has_entry(txn, grant->seq,
-		grant->permit ? RATION__PERMIT_PLACE : RATION__PERMIT_KEY);
-	return rc != 0 ? (rc < 0 ? rc : 0) : ration__permit_assert(engine, txn, grant);
+	rc = grant->permit ? reassert_place(engine, txn, grant, RATION__PERMIT_PLACE) : 0;
+	if (rc == 0 && grant->place)
+		rc = reassert_place(engine, txn, grant, RATION__PERMIT_KEY);
+	return rc;
 }
 
 int ration__permit_reassert(void *arg, struct ration__txn *txn)

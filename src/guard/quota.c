@@ -61,7 +61,7 @@ static int64_t reserve_of(const struct ration__limit *limit, const struct ration
 		ahead = ration__max64(ahead, max / RESERVE_PART);
 		ahead = ration__min64(ahead, max / 8);
 	}
-	return ration__min64(ration__max64(ahead, amount), ration__counter_remaining(counter));
+	return ration__max64(ahead, amount);
 }
 
 static void queue_request(struct ration__engine *engine, const struct ration__record *record,
@@ -103,14 +103,17 @@ bool ration__quota_covered(struct ration__engine *engine, struct ration__txn *tx
 	struct ration__quota *quota = record->quota;
 	int64_t part = ration__counter_part(&counter);
 	int64_t used = ration__counter_used_in(&counter, part);
-	int64_t reserve = reserve_of(limit, quota, &counter, amount);
+	int64_t reserve = reserve_of(limit, quota, &counter, amount), open;
 	bool covered =
 		!record->absent && quota->covered_part == part && amount <= quota->covered - used;
 	int64_t left = covered ? quota->covered - used - amount : 0;
-	int64_t open = ration__counter_remaining(&counter);
 	bool old = limit->durable_ns && used > quota->flushed_used &&
 		   wall_ns - quota->flushed_ns > limit->durable_ns;
 
+	if (covered && !old && (!limit->durable_ns || left >= reserve / 2))
+		return true;
+	open = ration__counter_remaining(&counter);
+	reserve = ration__min64(reserve, open);
 	/* Early enough that nobody has to wait: when less than half of the reserve is left. */
 	if (!covered || (limit->durable_ns && left < reserve / 2 && left < open - amount) || old)
 		queue_request(engine, record, limit, cell, &counter, reserve);

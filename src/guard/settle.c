@@ -26,15 +26,6 @@ int ration__cell_record(struct ration__engine *engine, const struct ration__keys
 	return rc < 0 ? rc : *record ? 0 : RATION_EAGAIN;
 }
 
-uint64_t ration__engine_random(struct ration__engine *engine)
-{
-	uint64_t x = engine->random += UINT64_C(0x9e3779b97f4a7c15); /* splitmix64 (Steele et al.) */
-
-	x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
-	x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);
-	return x ^ (x >> 31);
-}
-
 /* ---- places ---- */
 
 static int settle_place(struct ration__engine *engine, struct ration__txn *txn,
@@ -50,7 +41,8 @@ static int settle_place(struct ration__engine *engine, struct ration__txn *txn,
 		.neutral = settle->neutral,
 		.sent_ns = grant->at_ns,
 		.elapsed_ns = settle->elapsed_ns,
-		.in_flight = grant->in_flight};
+		.in_flight = what == RATION__PERMIT_KEY ? grant->place_in_flight
+							: grant->in_flight};
 	struct ration__record *record;
 	int rc = ration__cell_record(engine, grant->keyset, cell, &record);
 
@@ -115,6 +107,18 @@ const struct ration__breaker_conf *ration__breaker_ready(const struct ration__ke
 	return conf;
 }
 
+bool ration__breaker_untouched(const struct ration__keyset *keyset)
+{
+	const struct ration__breaker_conf *conf = &keyset->guard->rules.breaker;
+
+	return keyset->breaker_mode == RATION__BREAKER_AUTO && !conf->window_calls &&
+	       !conf->window_s &&
+	       !(atomic_load_explicit(ration__store_word(keyset->guard->engine->store,
+					      RATION__WORD_BREAKERS),
+			 memory_order_relaxed) >> (keyset->breaker->hash % 64) &
+		       1);
+}
+
 int ration__settle_breaker(
 	struct ration__engine *engine, struct ration__txn *txn, struct ration__settle *settle)
 {
@@ -134,6 +138,8 @@ int ration__settle_breaker(
 	if (settle->unused || (!settle->last && !pass.probe && !conf->counts_attempts))
 		outcome = RATION__IGNORED;
 	if (outcome == RATION__IGNORED && !pass.probe)
+		return 0;
+	if (outcome != RATION__FAILURE && !pass.probe && ration__breaker_untouched(keyset))
 		return 0;
 	rc = ration__cell_record(engine, keyset, keyset->breaker, &record);
 	if (rc < 0)
@@ -202,13 +208,15 @@ static int settle_cost(struct ration__engine *engine, struct ration__txn *txn,
 	ration__counter_refund(&counter, amount, quota ? grant->wall_ns : grant->at_ns);
 	if (quota) {
 		ration__quota_touch(txn, record, limit);
-		if (amount < 0) /* beyond what the ledger covers: it is written at once */
+		if (amount < 0) { /* beyond what the ledger covers: it is written at once */
 			ration__quota_covered(engine, txn, record, limit, cell, 0);
+			ration__quota_warn(grant->keyset, i, &counter, -amount);
+		}
 	}
 	return 0;
 }
 
-static bool actual_cost(
+bool ration__actual_of(
 	const struct ration__settle *settle, const struct ration__limit *limit, double *actual)
 {
 	for (size_t i = 0; i < settle->actual_count; i++)
@@ -219,9 +227,21 @@ static bool actual_cost(
 	return false;
 }
 
-/* All of them, or, when the working set is full, none yet. An absent record has nothing to give
- * back to: at rest, or lost with hot/, and then a refund would make it look like one that was never
- * used. */
+/* An absent record has nothing to give back to: at rest, or lost with hot/, and then a refund would
+ * make it look like one that was never used. What is owed is owed all the same; but of a quota,
+ * whose count is in the ledger then, and would be lost. */
+static bool may_settle(const struct ration__txn *txn, const struct ration__limit *limit,
+	const struct ration__cell *cell, struct ration__record *record, double owed)
+{
+	if (!record->absent || record->dirty)
+		return true;
+	if (owed <= 0 || limit->kind == RATION__LIMIT_QUOTA)
+		return false;
+	ration__record_wake(record, limit, cell, txn->wipe_ns);
+	return true;
+}
+
+/* All of them, or, when the working set is full, none yet. */
 static int settle_tokens(
 	struct ration__engine *engine, struct ration__txn *txn, const struct ration__settle *settle)
 {
@@ -238,7 +258,7 @@ static int settle_tokens(
 		int rc;
 
 		if (grant->skip >> i & 1 ||
-			(!settle->unused && !actual_cost(settle, limit, &actuals[i])))
+			(!settle->unused && !ration__actual_of(settle, limit, &actuals[i])))
 			continue;
 		rc = ration__cell_record(engine, keyset, &keyset->cells[i], &records[i]);
 		if (rc < 0)
@@ -249,7 +269,8 @@ static int settle_tokens(
 		double estimate = ration__cost_of(limit, settle->costs, settle->cost_count);
 		struct ration__record *record = records[i];
 
-		if (!record || (record->absent && !record->dirty))
+		if (!record || !may_settle(txn, limit, &keyset->cells[i], record,
+				       settle->unused ? 0 : actuals[i] - estimate))
 			continue;
 		if (settle->unused && limit->kind == RATION__LIMIT_BUCKET) {
 			ration__bucket_refund(&keyset->cells[i].conf.bucket, record->bucket,
@@ -267,6 +288,11 @@ static int settle_tokens(
 }
 
 /* ---- news: rates, cooldown, budget ---- */
+
+static int64_t after(const struct ration__txn *txn, int64_t ns)
+{
+	return ns < RATION__NEVER - txn->now_ns ? txn->now_ns + ns : RATION__NEVER;
+}
 
 static int settle_rate(struct ration__engine *engine, struct ration__txn *txn,
 	const struct ration__grant *grant, struct ration__settle *settle, uint32_t i)
@@ -293,7 +319,7 @@ static int settle_rate(struct ration__engine *engine, struct ration__txn *txn,
 			grant->bound >> i & 1);
 	if (settle->stop_ns)
 		ration__adaptive_cool(&limit->adaptive, record->adaptive, txn->now_ns,
-			txn->now_ns + settle->stop_ns);
+			after(txn, settle->stop_ns));
 	record->dirty |= memcmp(&before, record->adaptive, sizeof(before)) != 0;
 	return 0;
 }
@@ -325,7 +351,7 @@ static int settle_cooldown(struct ration__engine *engine, struct ration__txn *tx
 	const struct ration__keyset *keyset = grant->keyset;
 	_Atomic uint64_t *word = ration__store_word(engine->store, RATION__WORD_COOLDOWN);
 	int64_t for_ns = ration__max64(settle->retry_after_ns, settle->stop_ns);
-	int64_t until_ns = txn->now_ns + for_ns;
+	int64_t until_ns = after(txn, for_ns);
 	struct ration__record *record;
 	int rc;
 
@@ -380,8 +406,10 @@ static int settle_budget(struct ration__engine *engine, struct ration__txn *txn,
 		return 0;
 	}
 	ration__budget_success(conf, record->budget, txn->now_ns, settle->last_retry_cost);
-	if (record->budget->used == 0)
+	if (record->budget->used == 0) {
 		atomic_fetch_and(word, ~bit);
+		engine->budgets_full |= bit; /* it comes back when this transaction fails */
+	}
 	return 0;
 }
 
@@ -410,7 +438,8 @@ static bool needs_breaker(const struct ration__settle *settle)
 	const struct ration__keyset *keyset = grant->keyset;
 
 	return keyset->breaker && !(grant->skip & RATION__SKIP_BREAKER) &&
-	       (settle->outcome != RATION__IGNORED || grant->pass.probe);
+	       (settle->outcome == RATION__FAILURE || grant->pass.probe ||
+		       (settle->outcome != RATION__IGNORED && !ration__breaker_untouched(keyset)));
 }
 
 static bool needs_limit(const struct ration__settle *settle, uint32_t i)
@@ -421,7 +450,7 @@ static bool needs_limit(const struct ration__settle *settle, uint32_t i)
 
 	if (grant->skip >> i & 1)
 		return false;
-	if (settle->unused || (settle->actual_count && actual_cost(settle, limit, &actual)))
+	if (settle->unused || (settle->actual_count && ration__actual_of(settle, limit, &actual)))
 		return true;
 	return limit->kind == RATION__LIMIT_ADAPTIVE &&
 	       (settle->throttle || settle->stop_ns || settle->outcome == RATION__SUCCESS);

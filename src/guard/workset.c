@@ -2,6 +2,7 @@
 #include "guard/workset.h"
 
 #include <assert.h>
+#include <stdatomic.h>
 #include <string.h>
 
 
@@ -215,6 +216,10 @@ int ration__workset_flush(struct ration__workset *set)
 			if (record->before && record->before_length == length &&
 				memcmp(record->before, record->state, length) == 0)
 				continue;
+			if (record->type == RATION__RECORD_BREAKER)
+				atomic_fetch_or(ration__store_word(set->txn->store,
+							RATION__WORD_BREAKERS),
+					UINT64_C(1) << (record->hash % 64));
 			rc = ration__txn_put(set->txn, record->key, record->key_length,
 				RATION__LAYOUT(record->type), record->state, length);
 		}

@@ -23,6 +23,9 @@
 #include "store/store.h"
 
 #define RATION__WORKSET_MAX 64
+/* Shared word: bit (record's hash % 64) is set before a breaker's record is written, and stays. While
+ * it is clear there is no such record, and nobody need look. */
+#define RATION__WORD_BREAKERS 5
 
 /* A quota's record: the window, and how much of it the ledger covers. */
 struct ration__quota {

@@ -83,6 +83,11 @@ static int64_t sum_all(const struct ration__window *state)
 	return bits >> 56 ? sum(state, RING) : (int64_t)(a + b + c + d);
 }
 
+static int64_t total_of(const struct ration__window *state, int parts)
+{
+	return parts == RING ? sum_all(state) : sum(state, parts);
+}
+
 /* Makes part now the newest one, unless it is in the past. */
 static void roll(struct ration__window *state, int64_t now)
 {
@@ -177,7 +182,7 @@ struct ration__verdict ration__window_ask(const struct ration__window_conf *conf
 		return (struct ration__verdict){RATION__IMPOSSIBLE, RATION__NEVER};
 	state = framed(conf, state, &spare, now_ns);
 	parts = parts_in(state, part_now(state, now_ns));
-	total = parts == RING ? sum_all(state) : sum(state, parts);
+	total = total_of(state, parts);
 	if (total <= conf->max - amount)
 		return (struct ration__verdict){RATION__YES, now_ns};
 	return (struct ration__verdict){
@@ -216,9 +221,11 @@ int64_t ration__window_remaining(
 	const struct ration__window_conf *conf, const struct ration__window *state, int64_t now_ns)
 {
 	struct ration__window spare;
+	int parts;
 
 	state = framed(conf, state, &spare, now_ns);
-	return ration__max64(0, conf->max - sum(state, parts_in(state, part_now(state, now_ns))));
+	parts = parts_in(state, part_now(state, now_ns));
+	return ration__max64(0, conf->max - total_of(state, parts));
 }
 
 int64_t ration__window_frees_at(
@@ -230,7 +237,7 @@ int64_t ration__window_frees_at(
 
 	state = framed(conf, state, &spare, now_ns);
 	parts = parts_in(state, part_now(state, now_ns));
-	total = parts == RING ? sum_all(state) : sum(state, parts);
+	total = total_of(state, parts);
 	return total ? drains_at(state, parts, total, total - 1) : now_ns;
 }
 

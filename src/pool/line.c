@@ -32,10 +32,28 @@ static void move(struct ration__line *line, struct ration__queue *queue)
 	ration__order_add(&line->queues, &queue->node, place);
 }
 
+static int64_t round_of(const struct ration__node *place)
+{
+	return place->key >> JOINED_BITS;
+}
+
+/* Where a newcomer joins: behind all who are there, so that ever new ones keep nobody waiting; but
+ * one round at most, whatever anybody has had in advance. */
+static int64_t joining_round(const struct ration__line *line)
+{
+	const struct ration__node *first = ration__order_first(&line->queues);
+	const struct ration__node *last = ration__order_last(&line->queues);
+
+	return first ? ration__max64(
+			       line->round, ration__min64(round_of(last), round_of(first) + 1))
+		     : line->round;
+}
+
 static void join(struct ration__line *line, struct ration__queue *queue)
 {
-	if (queue->round < line->round || !queue->joined) {
-		queue->round = ration__max64(queue->round, line->round);
+	/* who was away for a moment, such as while it was asked, goes on where it was */
+	if (!queue->joined || queue->round < line->round) {
+		queue->round = joining_round(line);
 		queue->used = 0;
 		queue->joined = ++line->joins;
 	}

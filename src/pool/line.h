@@ -5,9 +5,9 @@
  *
  * The ring of a deficit round robin is kept as an order by number of round, because places change
  * from outside: a tenant has its weight's units in each round; when they are used, it stands in the
- * next round. Within a round tenants come in the order in which they joined. One that comes back
- * joins the round that is under way: nothing is saved up while it did not compete, and what it has
- * used of that round stays used.
+ * next round. Within a round tenants come in the order in which they joined. One that comes joins
+ * behind those who are there, but by no more than a round: nothing is saved up while it did not
+ * compete. One that comes back while its round is under way goes on with what is left of it.
  *
  *   used   units that were had
  *   open   units given out of which nobody knows yet whether they will be had; they count as used

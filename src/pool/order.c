@@ -75,3 +75,12 @@ struct ration__node *ration__order_first(const struct ration__order *order)
 		node = node->left;
 	return node;
 }
+
+struct ration__node *ration__order_last(const struct ration__order *order)
+{
+	struct ration__node *node = order->root;
+
+	while (node && node->right)
+		node = node->right;
+	return node;
+}

@@ -24,5 +24,7 @@ void ration__order_add(struct ration__order *order, struct ration__node *node, i
 void ration__order_remove(struct ration__order *order, struct ration__node *node);
 /* Of the lowest key; NULL: empty. O(log n). */
 struct ration__node *ration__order_first(const struct ration__order *order);
+/* Of the highest, likewise. */
+struct ration__node *ration__order_last(const struct ration__order *order);
 
 #endif

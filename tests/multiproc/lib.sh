@@ -4,6 +4,7 @@
 # Each script prints figures, exits 0 (holds), 1 (does not hold) or 77 (cannot be tried here), and
 # ends what it started by its pid. RATION_BUILD is the build's folder.
 #
+# KEEP=1 leaves the log, the results and the store of a run that failed.
 # GUARDED_STORE=apart gives each process of a fleet a store of its own: a run that must fail, which
 # shows that the judge can say no.
 set -u
@@ -33,7 +34,11 @@ pids=
 # What is stopped (SIGSTOP) dies of SIGKILL too.
 cleanup() {
 	for one in $pids; do kill -9 "$one" 2>/dev/null; done
-	rm -rf "$folder"
+	if [ "${KEEP:-0}" = 1 ] && [ $failed -ne 0 ]; then
+		echo "kept: $folder"
+	else
+		rm -rf "$folder"
+	fi
 }
 trap cleanup EXIT
 trap 'exit 1' HUP INT TERM

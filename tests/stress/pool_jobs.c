@@ -1,7 +1,7 @@
 /*
- * A whole client under many threads, for ThreadSanitizer: submits with keys, priorities and
- * deadlines, cancels at any moment, performs, fetching from several threads, looks from outside.
- * Every job ends exactly once. Argument: jobs per thread (300).
+ * A whole client under many threads, for ThreadSanitizer: submits with keys, weights, priorities
+ * and deadlines, cancels at any moment, performs, fetching from several threads, looks from
+ * outside. Every job ends exactly once. Argument: jobs per thread (300).
  */
 #include <pthread.h>
 #include <ration/ration.h>
@@ -11,6 +11,7 @@
 #include <string.h>
 #include <unistd.h>
 #include "../unit/http_server.h"
+#include "client/internal.h"
 
 #define THREADS 4
 #define FETCHERS 2
@@ -49,7 +50,8 @@ static ration_request *make(uint64_t *random)
 {
 	static const char *const paths[] = {"/hello", "/hello", "/hello", "/slow", "/bad", "/cut"};
 	static const char *const tenants[] = {"a", "b", "c", "d", "e"};
-	ration_request *request = ration_request_new("api", "GET", paths[next_random(random) % 6]);
+	ration_request *request = ration_request_new(
+		"api", next_random(random) % 4 ? "GET" : "PUT", paths[next_random(random) % 6]);
 
 	if (!request)
 		abort();
@@ -130,6 +132,10 @@ static void *look(void *arg)
 	return NULL;
 }
 
+static const struct ration__fair_weight weights[] = {{"a", 3}, {"b", 2}};
+static const struct ration__fairness fairness = {
+	.per = "tenant", .weights = weights, .weight_count = 2};
+
 static void configure(ration_config *config, const char *store, int port)
 {
 	char uri[64];
@@ -140,7 +146,11 @@ static void configure(ration_config *config, const char *store, int port)
 		{"services.api.limits.fast.burst", "20"},
 		{"services.api.limits.each.rate", "5000/s"},
 		{"services.api.limits.each.burst", "5"},
-		{"services.api.limits.each.per", "[tenant]"}, {"services.api.retry.attempts", "2"},
+		{"services.api.limits.each.per", "[tenant]"},
+		{"services.api.limits.writes.rate", "3000/s"},
+		{"services.api.limits.writes.burst", "3"},
+		{"services.api.limits.writes.when.methods", "[PUT]"},
+		{"services.api.concurrency.queue", "20"}, {"services.api.retry.attempts", "2"},
 		{"services.api.retry.backoff.first", "1ms"},
 		{"services.api.retry.backoff.max", "2ms"}};
 
@@ -166,6 +176,7 @@ int main(int argc, char **argv)
 	configure(config, store, server.port);
 	if (ration_client_open(config, &client, &err) < 0)
 		return fprintf(stderr, "%s\n", ration_error_text(err)), 1;
+	ration__pool_fair(ration__client_service(client, "api")->pool, &fairness);
 	for (uintptr_t i = 0; i < THREADS; i++)
 		pthread_create(&senders[i], NULL, send_jobs, (void *)i);
 	for (int i = 0; i < FETCHERS; i++)

@@ -544,3 +544,14 @@ Test(policy_alone, control_says_what_would_be_right)
 	cr_assert_eq(ration_control(config, NULL, "reset", 0, NULL), RATION_EINVAL);
 	cr_assert_eq(ration_control(NULL, "tool", "reset", 0, NULL), RATION_EINVAL);
 }
+
+Test(policy_alone, more_than_was_taken_is_taken_of_a_limit_at_rest)
+{
+	open_service("tool");
+	cr_assert_eq(ration_permit_acquire(permit, 0), 0);
+	cr_assert_eq(ration_permit_settle(permit, "tokens", 0), 0);
+	is("tokens", "remaining", 100); /* full: it has no record any more */
+	cr_assert_eq(ration_permit_settle(permit, "tokens", 50), 0);
+	is("tokens", "remaining", 50);
+	cr_assert_eq(ration_permit_release(permit, RATION_SUCCESS), 0);
+}

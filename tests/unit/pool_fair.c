@@ -17,7 +17,7 @@ Test(pool_fair, order_is_that_of_a_sorted_list)
 	uint64_t random = 1;
 
 	for (int step = 0; step < 100000; step++) {
-		int best = -1, i;
+		int best = -1, most = -1, i;
 
 		random = random * UINT64_C(6364136223846793005) + 1442695040888963407u;
 		i = (int)(random >> 33) % 500;
@@ -28,10 +28,14 @@ Test(pool_fair, order_is_that_of_a_sorted_list)
 		in[i] = !in[i];
 		if (step % 10)
 			continue;
-		for (int n = 0; n < 500; n++)
+		for (int n = 0; n < 500; n++) {
 			if (in[n] && (best < 0 || nodes[n].key < nodes[best].key))
 				best = n;
+			if (in[n] && (most < 0 || nodes[n].key > nodes[most].key))
+				most = n;
+		}
 		cr_assert_eq(ration__order_first(&order), best < 0 ? NULL : &nodes[best]);
+		cr_assert_eq(ration__order_last(&order), most < 0 ? NULL : &nodes[most]);
 	}
 }
 
@@ -138,6 +142,38 @@ Test(pool_fair, who_was_away_has_saved_nothing_up)
 	close_lanes();
 }
 
+Test(pool_fair, who_comes_back_has_its_whole_round)
+{
+	char text[64];
+
+	service.fairness = &by_tenant;
+	open_lanes();
+	add_many("globex", 40);
+	add("acme", 0); /* one of its three */
+	serve(text, 12);
+	add_many("acme", 10);
+	serve(text, 9);
+	cr_assert(strstr(text, "gaaagaaag"), "%s", text);
+	close_lanes();
+}
+
+Test(pool_fair, ever_new_tenants_keep_nobody_waiting)
+{
+	char text[64], tenant[16];
+	int old = 0;
+
+	service.fairness = &by_tenant;
+	open_lanes();
+	add_many("old", 50);
+	for (int i = 0; i < 40; i++) {
+		snprintf(tenant, sizeof(tenant), "new%d", i);
+		add(tenant, 0);
+		old += serve(text, 1)[0] == 'o';
+	}
+	cr_assert_geq(old, 5, "%d", old);
+	close_lanes();
+}
+
 Test(pool_fair, priority_counts_within_a_tenant_only)
 {
 	char text[64];
@@ -230,6 +266,27 @@ Test(pool_fair, permits_go_by_weights_however_many_lanes_wait)
 	text[80] = 0;
 	for (int i = 0; i < 80; i += 4)
 		cr_assert_eq(strncmp(text + i, "aaag", 4), 0, "%s", text);
+	close_lanes();
+}
+
+Test(pool_fair, lane_that_goes_away_before_it_asks_costs_its_tenant_nothing)
+{
+	struct ration__lane *lane;
+	struct ration__job *first, *second;
+
+	service.fairness = &by_tenant;
+	open_lanes();
+	first = add("globex", 1);
+	second = add("globex", 0);
+	deny_all();
+	ration__lanes_release(&lanes, &service, RATION__RULE_CONCURRENCY, 1);
+	lane = second->lane;
+	cr_assert_eq(lane->state, RATION__LANE_PARKED);
+	cr_assert_eq(lane->queue->open, 1);
+	ration__lanes_remove(&lanes, first);
+	finish(first);
+	cr_assert_eq(lane->queue->open, 0);
+	cr_assert_eq(lane->queue->group->loose, 0);
 	close_lanes();
 }
 

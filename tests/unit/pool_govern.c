@@ -197,6 +197,27 @@ Test(pool_govern, retry_that_succeeds_gives_its_cost_back)
 
 /* ---- queue ---- */
 
+Test(pool_govern, E9_who_was_cancelled_is_skipped_in_line)
+{
+	ration_ticket tickets[4];
+	char text[256];
+
+	fixture_init(&f);
+	set(&f, "services.api.concurrency.max", "1");
+	fixture_open(&f);
+	for (int i = 0; i < 4; i++) {
+		snprintf(text, sizeof(text), "/slow/20%d", i);
+		tickets[i] = submit(&f, text);
+	}
+	UNTIL(f.server.requests == 1);
+	cr_assert_eq(ration_cancel(f.client, tickets[1]), 0);
+	cr_assert_eq(next_code(&f, text, sizeof(text)), RATION_ECANCELLED);
+	for (int i = 0; i < 3; i++)
+		cr_assert_eq(next_code(&f, text, sizeof(text)), 0);
+	cr_assert_str_eq(f.log, "/slow/200\n/slow/202\n/slow/203\n");
+	fixture_close(&f);
+}
+
 Test(pool_govern, R15_more_than_may_wait_are_refused_at_once_and_nothing_is_sent)
 {
 	int refused = 0, ok = 0;
@@ -248,6 +269,23 @@ Test(pool_govern, observe_delays_and_refuses_nothing_and_says_what_would_have_be
 	cr_assert(strstr(find_said("would have waited"), "for limit:requests ("));
 	cr_assert_geq(ration__client_service(f.client, "api")->pool->observed.waits, 18);
 	cr_assert_lt(lines, 10, "at most one a second");
+	fixture_close(&f);
+}
+
+Test(pool_govern, observe_keeps_nobody_from_a_retry)
+{
+	ration_response *r = NULL;
+
+	fixture_init(&f);
+	set(&f, "services.api.mode", "observe");
+	set(&f, "services.api.retry.budget.capacity", "14");
+	set(&f, "services.api.limits.requests.rate", "1/h");
+	set(&f, "services.api.limits.requests.burst", "1");
+	fixture_open(&f);
+	cr_assert_eq(get(&f, "/hello"), 0);
+	cr_assert_eq(ration_get(f.client, "api", "/s/500", &r), RATION_ESERVER);
+	cr_assert_eq(ration_response_attempts(r), 3);
+	ration_response_free(r);
 	fixture_close(&f);
 }
 

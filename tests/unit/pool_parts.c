@@ -9,6 +9,7 @@
 #include "pool/completion.h"
 #include "pool/inbox.h"
 #include "pool/job.h"
+#include "pool/service.h"
 #include "pool/table.h"
 
 TestSuite(pool_parts, .fini = check_leaks, .timeout = 30);
@@ -201,6 +202,34 @@ Test(pool_parts, who_waits_for_a_place_gets_the_next_or_learns_that_none_will_co
 	pthread_join(thread, NULL);
 	cr_assert_eq(second.rc, RATION_EFULL);
 	ration__completion_fini(&c);
+}
+
+/* ---- what limits by path look at ---- */
+
+static void check_path(const char *base, const char *target, const char *path)
+{
+	ration_request *request = ration_request_new("s", "PUT", target);
+	struct ration__service_conf conf = {.name = "s", .base = base};
+	struct ration__pool_service service = {.conf = &conf};
+	struct ration__request_view view;
+	struct ration__job *job;
+
+	ration__request_view(request, &view);
+	cr_assert_eq(ration__job_new(request, &view, &service, NULL, &job), 0, "%s", target);
+	cr_assert_str_eq(ration__job_path(job), path);
+	cr_assert_str_eq(ration__job_method(job), "PUT");
+	ration__job_free(job);
+	ration_request_free(request);
+}
+
+Test(pool_parts, path_is_the_requests_own)
+{
+	check_path("http://h", "/v1/x?y=/z", "/v1/x?y=/z");
+	check_path("http://h/api", "/v1/x", "/v1/x");
+	check_path("http://h/api", "http://h/api/v1/x", "/v1/x");
+	check_path("http://h/api", "http://h/apix/v1", "/apix/v1");
+	check_path("http://h/api", "http://h/other", "/other");
+	check_path("http://h/api", "http://h/api", "");
 }
 
 /* ---- what a flight remembers ---- */
