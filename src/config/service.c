@@ -83,6 +83,19 @@ struct sources {
 	ration_error **err;
 };
 
+static double estimate_of(const struct sources *sources, const char *name)
+{
+	struct ration__value value = {.number = 1};
+	const struct ration__entry *entry;
+	char pattern[48];
+
+	snprintf(pattern, sizeof(pattern), "services.*.%s.*.estimate", sources->group);
+	entry = ration__bind_entry(sources->config, pattern, sources->service, name);
+	if (entry)
+		ration__value_parse(entry->setting, entry->text, &value);
+	return value.number;
+}
+
 static int add_source(void *arg, const char *name, const struct ration__entry *entry)
 {
 	struct sources *sources = arg;
@@ -106,8 +119,9 @@ static int add_source(void *arg, const char *name, const struct ration__entry *e
 	if (sources->count == RATION__ACTUALS_MAX)
 		return ration__bind_fail(entry, NULL, NULL, NULL, sources->err,
 			"responses tell the cost in at most 8 units");
-	sources->list[sources->count++] =
-		(struct ration__actual){.unit = unit->text, .source = entry->text};
+	sources->list[sources->count++] = (struct ration__actual){.unit = unit->text,
+		.source = entry->text,
+		.estimate = estimate_of(sources, name)};
 	return 0;
 }
 
@@ -186,6 +200,7 @@ static int copy_strings(const ration_config *config, const char *service,
 		headers[i].value = copy_string(&to, config->entries[at + i]->text);
 	}
 	for (size_t i = 0; i < sources->count; i++) {
+		conf->actuals[i].estimate = sources->list[i].estimate;
 		conf->actuals[i].unit = copy_string(&to, sources->list[i].unit);
 		conf->actuals[i].source = copy_string(&to, sources->list[i].source);
 	}

@@ -391,9 +391,8 @@ int ration__guard_transact(
 	rc = ration__store_begin(engine->store, wait_ns, &txn);
 	if (rc == 0)
 		rc = transact(engine, txn, batch, &after);
-	else if (rc == RATION_ESTORE) {
+	else if (rc == RATION_ESTORE)
 		rc = ration__local_transact(engine, batch);
-	}
 	after.ledger = engine->ledger_count > queued;
 	after.degraded_news = engine->degraded_news;
 	after.degraded = engine->degraded;

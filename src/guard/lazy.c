@@ -77,16 +77,13 @@ bool ration__settle_later(struct ration__engine *engine, const struct ration__se
 
 int ration__lazy_settle(struct ration__engine *engine, struct ration__txn *txn)
 {
-	int rc = 0;
+	struct ration__settle settle; /* filled only when there is one */
+	int rc;
 
-	if (engine->lazy.seq) {
-		struct ration__settle settle = {
-			.grant = &engine->lazy, .outcome = RATION__IGNORED};
-
-		rc = ration__settle_one(engine, txn, &settle);
-	}
 	if (!engine->lazy.seq)
 		return 0;
+	settle = (struct ration__settle){.grant = &engine->lazy, .outcome = RATION__IGNORED};
+	rc = ration__settle_one(engine, txn, &settle);
 	engine->lazy_settled = rc == 0;
 	return rc;
 }

@@ -34,6 +34,7 @@ src_libcore_la_SOURCES += \
 	src/guard/settings.c \
 	src/guard/settings.h \
 	src/guard/settle.c \
+	src/guard/settle_breaker.c \
 	src/guard/signal.c \
 	src/guard/slow.c \
 	src/guard/state.c \

@@ -192,6 +192,13 @@ int ration__workset_get(struct ration__workset *set, uint64_t hash, const uint8_
 	return 0;
 }
 
+void ration__workset_touch(struct ration__workset *set, const struct ration__record *record)
+{
+	if (record->type == RATION__RECORD_BREAKER)
+		atomic_fetch_or(ration__store_word(set->txn->store, RATION__WORD_BREAKERS),
+			UINT64_C(1) << (record->hash % 64));
+}
+
 int ration__workset_flush(struct ration__workset *set)
 {
 	for (uint32_t i = 0; i < set->count; i++) {
@@ -216,10 +223,7 @@ int ration__workset_flush(struct ration__workset *set)
 			if (record->before && record->before_length == length &&
 				memcmp(record->before, record->state, length) == 0)
 				continue;
-			if (record->type == RATION__RECORD_BREAKER)
-				atomic_fetch_or(ration__store_word(set->txn->store,
-							RATION__WORD_BREAKERS),
-					UINT64_C(1) << (record->hash % 64));
+			ration__workset_touch(set, record);
 			rc = ration__txn_put(set->txn, record->key, record->key_length,
 				RATION__LAYOUT(record->type), record->state, length);
 		}

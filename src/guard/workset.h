@@ -92,6 +92,9 @@ int ration__workset_get(struct ration__workset *set, uint64_t hash, const uint8_
 /* Only when it is in the set already. */
 struct ration__record *ration__workset_find(
 	struct ration__workset *set, uint64_t hash, const uint8_t *key, size_t key_length);
+/* Raises the bit of a breaker's record: when it is written, and before it is looked for again in the
+ * transaction that changed it. */
+void ration__workset_touch(struct ration__workset *set, const struct ration__record *record);
 /* Writes what changed; a record at rest is deleted. 0 or a store error. */
 int ration__workset_flush(struct ration__workset *set);
 

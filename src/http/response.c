@@ -107,8 +107,9 @@ static uint32_t merge_costs(
 		double actual = actual_of(parts, unit);
 
 		if (!isnan(actual) && !told_before(parts, i))
-			out[count++] = (struct ration__cost_note){
-				.unit = unit, .estimated = NAN, .actual = actual};
+			out[count++] = (struct ration__cost_note){.unit = unit,
+				.estimated = parts->service->actuals[i].estimate,
+				.actual = actual};
 	}
 	return count;
 }

@@ -33,6 +33,7 @@ struct ration__header {
 struct ration__actual {
 	const char *unit;
 	const char *source; /* "body:JSON-POINTER" or "header:NAME" */
+	double estimate;    /* the limit's, for calls that do not say */
 };
 #define RATION__ACTUALS_MAX 8
 

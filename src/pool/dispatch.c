@@ -8,6 +8,8 @@
 
 /* How long the gate may be waited for; the sockets wait as long. */
 #define GATE_NS RATION__NS_PER_MS
+/* Lanes that ask again when units have come back: one job's may do for some cheaper ones. */
+#define UNITS_RELEASE 2
 /* After a busy gate, and after a store that cannot answer. */
 #define HOLD_BUSY_NS RATION__NS_PER_MS
 #define HOLD_STORE_NS (10 * RATION__NS_PER_MS)
@@ -88,7 +90,20 @@ static void retry_stuck(struct ration__worker *worker)
 	}
 }
 
-/* Permits that this transaction gives back may be taken in it, too. */
+/* Lanes that wait for units whose true cost this flight has brought. */
+static void release_units(struct ration__lanes *lanes, const struct ration__flight *flight)
+{
+	const struct ration__pool_service *service = flight->job->service;
+
+	if (!flight->has_attempt)
+		return;
+	for (uint32_t i = 0; i < service->rules.limit_count; i++)
+		if (ration__service_settles(service, (int)i))
+			ration__lanes_release_like(
+				lanes, flight->job->lane, (int)i, UNITS_RELEASE);
+}
+
+/* What this transaction gives back may be taken in it, too. */
 static void release_lanes(struct ration__worker *worker)
 {
 	struct ration__lanes *lanes = &worker->pool->lanes;
@@ -97,6 +112,8 @@ static void release_lanes(struct ration__worker *worker)
 	uint32_t permits = 0;
 
 	for (int i = 0; flight && i < RATION__BATCH_MAX; i++, flight = flight->next) {
+		if (flight->job && flight->job->lane && flight->job->service->conf->actual_count)
+			release_units(lanes, flight);
 		if (flight->job && flight->job->lane && flight->grant.place)
 			ration__lanes_release_like(lanes, flight->job->lane, RATION__RULE_PLACE, 1);
 		if (!flight->job || !flight->grant.permit)

@@ -15,6 +15,8 @@
 
 /* Lanes let go when a time has come or something happened. */
 #define RELEASE_FIRST 4
+/* What another process settles down tells nobody: it is asked for. */
+#define SETTLES_NS INT64_C(200000000)
 /* Let go lanes that never asked (their jobs went away) must not strand the rest. */
 #define FALLBACK_NS INT64_C(100000000)
 
@@ -161,7 +163,9 @@ static bool is_empty(const struct ration__group *group)
 int ration__group_park(struct ration__lanes *lanes, struct ration__lane *lane)
 {
 	struct ration__group *group = lane->queue->group;
-	int64_t at_ns = ration__min64(group->at_ns, lanes->now_ns + RATION__NS_PER_S * 3600);
+	bool settles = ration__service_settles(group->service, group->rule);
+	int64_t longest_ns = settles ? SETTLES_NS : RATION__NS_PER_S * 3600;
+	int64_t at_ns = ration__min64(group->at_ns, lanes->now_ns + longest_ns);
 	int rc;
 
 	/* the earliest of what its lanes were told, unless that time is over */

@@ -78,6 +78,8 @@ bool ration__job_cannot_wait(struct ration__job *job, int denial, int rule, int6
 	int64_t wait_ns = job->conf->timeouts.wait_ns;
 	bool too_late = at_ns >= job->deadline_ns;
 
+	if (ration__service_settles(job->service, rule))
+		return false; /* it may be earlier */
 	if (!too_late && !(wait_ns >= 0 && at_ns - job->mark_ns > wait_ns))
 		return false;
 	job->denial = (uint8_t)denial;

@@ -89,3 +89,13 @@ bool ration__service_eventful(const struct ration__pool_service *service, int ru
 		return limit->kind == RATION__LIMIT_QUOTA;
 	return rule != RATION__RULE_COOLDOWN;
 }
+
+bool ration__service_settles(const struct ration__pool_service *service, int rule)
+{
+	const struct ration__limit *limit = limit_of(service, rule);
+
+	for (size_t i = 0; limit && i < service->conf->actual_count; i++)
+		if (strcmp(service->conf->actuals[i].unit, limit->unit) == 0)
+			return true;
+	return false;
+}

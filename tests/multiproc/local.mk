@@ -12,7 +12,8 @@ multiproc_tests = tests/multiproc/rate.sh tests/multiproc/quota.sh \
 	tests/multiproc/stop.sh tests/multiproc/pidns.sh tests/multiproc/slow1000.sh \
 	tests/multiproc/memory.sh tests/integration/bad_input.sh \
 	tests/multiproc/adaptive.sh tests/multiproc/two_limits.sh tests/multiproc/quota_kill.sh \
-	tests/multiproc/hint.sh tests/multiproc/settle.sh tests/multiproc/operator.sh
+	tests/multiproc/hint.sh tests/multiproc/settle.sh tests/multiproc/operator.sh \
+	tests/multiproc/budget.sh tests/multiproc/breaker_rate.sh tests/multiproc/fairness.sh
 if BUILD_TESTSERVER
 TESTS += $(multiproc_tests)
 endif

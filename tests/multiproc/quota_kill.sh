@@ -11,6 +11,7 @@ rounds=$(sized 15 335)
 age=$build/tests/multiproc/age
 quota=320
 in_flight=4
+batch=16
 start_server
 
 configure <<END
@@ -131,11 +132,11 @@ for kind in timed sync kept; do
 		"a round $(awk -v l="$lost" -v n="$n" 'BEGIN { printf "%.2f", l / n }')"
 	most "$kind: sent of the quota" $quota "$most"
 	# Each of two kills: what was admitted and not sent. A deletion: the reservation; of `sync`
-	# what those who run, two and at last five, wrote for calls that no place was free for yet.
+	# it is what one that begins asks for at once, a place free for it or not.
 	case $kind in
 	timed) allowed=$((2 * in_flight + quota / 8)) ;;
-	sync) allowed=$((2 * in_flight + 2 * in_flight)) ;;
-	kept) allowed=$(((2 + 3 + 4) * in_flight)) ;;
+	sync) allowed=$((2 * in_flight + batch)) ;;
+	kept) allowed=$((3 * batch)) ;;
 	esac
 	least "$kind: sent of the quota" $((quota - allowed)) "$least"
 done

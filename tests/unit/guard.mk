@@ -13,6 +13,20 @@ tests_unit_test_guard_review_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/uni
 tests_unit_test_guard_review_CFLAGS = $(suite_cflags)
 tests_unit_test_guard_review_LDADD = $(suite_ldadd)
 
+check_PROGRAMS += tests/unit/test_guard_limits
+TESTS += tests/unit/test_guard_limits
+tests_unit_test_guard_limits_SOURCES = tests/unit/guard_limits.c tests/unit/guard_fixture.h
+tests_unit_test_guard_limits_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
+tests_unit_test_guard_limits_CFLAGS = $(suite_cflags)
+tests_unit_test_guard_limits_LDADD = $(suite_ldadd)
+
+check_PROGRAMS += tests/unit/test_guard_review3
+TESTS += tests/unit/test_guard_review3
+tests_unit_test_guard_review3_SOURCES = tests/unit/guard_review3.c tests/unit/guard_fixture.h
+tests_unit_test_guard_review3_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
+tests_unit_test_guard_review3_CFLAGS = $(suite_cflags)
+tests_unit_test_guard_review3_LDADD = $(suite_ldadd)
+
 check_PROGRAMS += tests/unit/test_permit
 TESTS += tests/unit/test_permit
 tests_unit_test_permit_SOURCES = tests/unit/permit.c tests/unit/guard_fixture.h

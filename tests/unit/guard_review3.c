@@ -497,6 +497,43 @@ Test(guard_review3, a_retry_after_a_success_is_paid_for)
 	ration__keyset_unref(keys);
 }
 
+Test(guard_review3, a_breaker_hears_of_what_ended_in_the_same_transaction)
+{
+	static const enum ration__outcome ends[2][3] = {
+		{RATION__FAILURE, RATION__SUCCESS, RATION__FAILURE},
+		{RATION__SUCCESS, RATION__FAILURE, RATION__FAILURE}};
+	struct ration__grant grants[4] = {{0}};
+	struct ration__settle settles[3];
+	struct ration__ask one;
+	struct ration__keyset *keys;
+
+	f.rules.breaker = (struct ration__breaker_conf){.trip_after = 2,
+		.close_after = 1,
+		.probes = 1,
+		.open_factor = 1,
+		.open_ns = S,
+		.open_max_ns = S};
+	per_tenant(f.rules.breaker_per);
+	define(&f);
+	for (int i = 0; i < 2; i++) {
+		struct ration__batch batch = {
+			.settles = settles, .settle_count = 3, .asks = &one, .ask_count = 1};
+
+		keys = keys_of(i ? "b" : "a", "");
+		for (int n = 0; n < 3; n++) {
+			cr_assert(try(keys, &grants[n]));
+			settles[n] = (struct ration__settle){
+				.grant = &grants[n], .outcome = ends[i][n], .last = true};
+		}
+		one = (struct ration__ask){.keyset = keys, .grant = &grants[3]};
+		cr_assert_eq(ration__guard_transact(f.engine, &batch, -1), 0);
+		cr_assert_eq(settles[2].breaker_opened, i == 1);
+		cr_assert_eq(one.decision, i ? RATION__REFUSED : RATION__ADMITTED, "%d", i);
+		end_well(&grants[3]);
+		ration__keyset_unref(keys);
+	}
+}
+
 Test(guard_review3, a_stop_beyond_all_time_is_for_ever)
 {
 	struct ration__grant grant = {0};

@@ -251,8 +251,9 @@ Test(cost, from_a_header)
 
 Test(cost, several_units)
 {
-	struct ration__actual actuals[] = {{"tokens", "body:/usage/out"}, {"credits", "header:x-c"},
-		{"pages", "body:/usage/in"}, {"other", "body:/no"}};
+	struct ration__actual actuals[] = {{"tokens", "body:/usage/out", 1},
+		{"credits", "header:x-c", 1}, {"pages", "body:/usage/in", 1},
+		{"other", "body:/no", 1}};
 	struct ration__service_conf service = {.actuals = actuals, .actual_count = 4};
 	static const char body[] = "{\"usage\":{\"in\":1,\"out\":2}}";
 	struct ration__cost_text text = {.headers = "x-c\0003\0",

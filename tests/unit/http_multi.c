@@ -300,8 +300,8 @@ Test(multi, D5_a_spent_limit_stops_whatever_the_status)
 
 Test(multi, actual_costs_come_with_the_answer)
 {
-	struct ration__actual actuals[] = {{"tokens", "body:/usage/total_tokens"},
-		{"credits", "header:X-Cost"}, {"pages", "body:/usage/pages"}};
+	struct ration__actual actuals[] = {{"tokens", "body:/usage/total_tokens", 1},
+		{"credits", "header:X-Cost", 1}, {"pages", "body:/usage/pages", 1}};
 	struct loop l;
 	struct ration__attempt a;
 

@@ -125,8 +125,8 @@ Test(response, line_of_a_success)
 	ration_response_free(r);
 }
 
-static struct ration__actual actuals[] = {{"tokens", "body:/n"}, {"tokens", "header:x-n"},
-	{"credits", "header:x-c"}, {"pages", "body:/p"}, {"credits", "header:x-d"}};
+static struct ration__actual actuals[] = {{"tokens", "body:/n", 200}, {"tokens", "header:x-n", 200},
+	{"credits", "header:x-c", 1}, {"pages", "body:/p", 2}, {"credits", "header:x-d", 1}};
 static const struct ration__service_conf costly = {.name = "s",
 	.base = "http://h:81/v1/",
 	.actuals = actuals,
@@ -173,9 +173,11 @@ Test(response, cost_estimated_and_actual)
 	check_cost(&costly, costs, 1, none, ":{\"tokens\":{\"estimated\":350}}");
 	check_cost(&costly, costs, 2, some,
 		":{\"tokens\":{\"estimated\":350,\"actual\":412},\"a\\\"b\\n\":{\"estimated\":0.5},"
-		"\"credits\":{\"actual\":2.25},\"pages\":{\"actual\":3}}");
+		"\"credits\":{\"estimated\":1,\"actual\":2.25},"
+		"\"pages\":{\"estimated\":2,\"actual\":3}}");
 	check_cost(&costly, NULL, 0, second,
-		":{\"tokens\":{\"actual\":9},\"credits\":{\"actual\":1}}");
+		":{\"tokens\":{\"estimated\":200,\"actual\":9},"
+		"\"credits\":{\"estimated\":1,\"actual\":1}}");
 }
 
 Test(response, line_of_a_denial)
