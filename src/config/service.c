@@ -119,9 +119,8 @@ static int add_source(void *arg, const char *name, const struct ration__entry *e
 	if (sources->count == RATION__ACTUALS_MAX)
 		return ration__bind_fail(entry, NULL, NULL, NULL, sources->err,
 			"responses tell the cost in at most 8 units");
-	sources->list[sources->count++] = (struct ration__actual){.unit = unit->text,
-		.source = entry->text,
-		.estimate = estimate_of(sources, name)};
+	sources->list[sources->count++] = (struct ration__actual){
+		.unit = unit->text, .source = entry->text, .estimate = estimate_of(sources, name)};
 	return 0;
 }
 

@@ -56,8 +56,8 @@ int ration__decision_load(decision *d, struct ration__txn *txn)
 		!ration__breaker_untouched(keyset)) {
 		rc = load(d, keyset->breaker, &d->breaker);
 		if (rc == 0)
-			d->breaker_conf = ration__breaker_ready(
-				keyset, d->breaker, &d->breaker_scratch);
+			d->breaker_conf =
+				ration__breaker_ready(keyset, d->breaker, &d->breaker_scratch);
 	}
 	if (d->skip & RATION__SKIP_CONCURRENCY)
 		return rc;
@@ -112,8 +112,8 @@ void ration__record_wake(struct ration__record *record, const struct ration__lim
 	else if (limit->kind == RATION__LIMIT_ADAPTIVE && !record->adaptive->rest_at_ns)
 		*record->adaptive = ration__adaptive_spent(&limit->adaptive, wipe_ns);
 	else if (limit->kind == RATION__LIMIT_WINDOW && !record->window->rest_at_ns) {
-		struct ration__counter counter = ration__counter_of(
-			record, limit, &cell->conf.window, NULL, wipe_ns);
+		struct ration__counter counter =
+			ration__counter_of(record, limit, &cell->conf.window, NULL, wipe_ns);
 
 		ration__counter_take(&counter, cell->conf.window.max);
 	}
@@ -138,8 +138,8 @@ static void ask_tokens(decision *d, uint32_t i, int64_t wipe_ns)
 	}
 	verdict = adaptive ? ration__adaptive_ask(
 				     &limit->adaptive, record->adaptive, d->now_ns, cost_of(d, i))
-			   : ration__bucket_ask(&cell->conf.bucket, record->bucket, d->now_ns,
-				     cost_of(d, i));
+			   : ration__bucket_ask(
+				     &cell->conf.bucket, record->bucket, d->now_ns, cost_of(d, i));
 	if (verdict.answer == RATION__IMPOSSIBLE) {
 		refuse(d, RATION_DENIED_IMPOSSIBLE, (int)i, RATION__NEVER);
 		return;
@@ -191,8 +191,7 @@ static void ask_quota(decision *d, struct ration__txn *txn, uint32_t i)
 		refuse(d, RATION_DENIED_QUOTA, (int)i, at_ns);
 	else if (verdict.answer != RATION__YES)
 		wait_for(d, RATION_DENIED_QUOTA, (int)i, at_ns);
-	else if (!ration__quota_covered(
-			 d->keyset->guard->engine, txn, record, limit, cell, amount))
+	else if (!ration__quota_covered(d->keyset->guard->engine, txn, record, limit, cell, amount))
 		wait_for(d, RATION_DENIED_QUOTA, (int)i, d->now_ns + RATION__FALLBACK_NS);
 }
 
@@ -294,8 +293,8 @@ int ration__decision_ask(decision *d, struct ration__txn *txn)
 	if (rc == 0 && d->breaker)
 		ask_breaker(d);
 	if (rc == 0 && d->concurrency)
-		rc = ask_permits(d, txn, d->concurrency, &d->rules->concurrency,
-			RATION__RULE_CONCURRENCY);
+		rc = ask_permits(
+			d, txn, d->concurrency, &d->rules->concurrency, RATION__RULE_CONCURRENCY);
 	if (rc == 0 && d->place)
 		rc = ask_permits(d, txn, d->place, &d->rules->place, RATION__RULE_PLACE);
 	return rc;

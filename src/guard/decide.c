@@ -55,8 +55,8 @@ static int64_t take_tokens(decision *d, uint32_t i, bool *bound)
 	d->limits[i]->dirty = true;
 	*bound = false;
 	if (limit->kind == RATION__LIMIT_ADAPTIVE)
-		return ration__adaptive_take(&limit->adaptive, d->limits[i]->adaptive, d->now_ns,
-			cost_of(d, i), bound);
+		return ration__adaptive_take(
+			&limit->adaptive, d->limits[i]->adaptive, d->now_ns, cost_of(d, i), bound);
 	return ration__bucket_take(
 		&d->keyset->cells[i].conf.bucket, d->limits[i]->bucket, d->now_ns, cost_of(d, i));
 }
@@ -107,8 +107,8 @@ static void take_count(decision *d, struct ration__txn *txn, uint32_t i)
 	const struct ration__limit *limit = &d->rules->limits[i];
 	const struct ration__cell *cell = &d->keyset->cells[i];
 	bool quota = limit->kind == RATION__LIMIT_QUOTA;
-	struct ration__counter counter = ration__counter_of(d->limits[i], limit,
-		&cell->conf.window, cell->zone, quota ? d->wall_ns : d->now_ns);
+	struct ration__counter counter = ration__counter_of(d->limits[i], limit, &cell->conf.window,
+		cell->zone, quota ? d->wall_ns : d->now_ns);
 	int64_t amount = ration__window_amount(cost_of(d, i));
 
 	d->limits[i]->dirty = true;
@@ -119,8 +119,8 @@ static void take_count(decision *d, struct ration__txn *txn, uint32_t i)
 	ration__quota_warn(d->keyset, i, &counter, amount);
 }
 
-/* Would a success of this call change the rate? One at its maximum may still sink: the cubic curve's
- * with growth `seed` does. */
+/* Would a success of this call change the rate? One at its maximum may still sink: the cubic
+ * curve's with growth `seed` does. */
 static bool would_grow(const struct ration__limit *limit, const struct ration__adaptive *state,
 	bool bound, int64_t now_ns)
 {
@@ -183,8 +183,7 @@ static bool take_permit(decision *d, struct ration__txn *txn, struct ration__rec
 	ration__keyset_waits(d->keyset, place, false);
 	if (ration__permit_waited(d->keyset, place)) /* others of this process go on waiting */
 		ration__permit_wait(d->keyset, txn, record, conf, false);
-	return record->concurrency->waiting == 0 &&
-	       conf->algorithm == RATION__CONCURRENCY_FIXED;
+	return record->concurrency->waiting == 0 && conf->algorithm == RATION__CONCURRENCY_FIXED;
 }
 
 static int admit(decision *d, struct ration__txn *txn)

@@ -31,7 +31,8 @@ static inline bool ration__skips(uint32_t skip, uint32_t limit)
 
 /* 0; 1: the working set is full; or a store error */
 int ration__decision_load(struct ration__decision_work *d, struct ration__txn *txn);
-/* Fills refused, waits, wait_ns and the ask's denial. 0; 1: the working set is full; or a store error */
+/* Fills refused, waits, wait_ns and the ask's denial. 0; 1: the working set is full; or a store
+ * error */
 int ration__decision_ask(struct ration__decision_work *d, struct ration__txn *txn);
 
 #endif

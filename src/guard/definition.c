@@ -54,7 +54,8 @@ static bool limit_is_sound(const struct ration__limit *limit)
 	}
 	return limit->kind >= RATION__LIMIT_BUCKET && limit->kind <= RATION__LIMIT_ADAPTIVE &&
 	       (limit->kind == RATION__LIMIT_BUCKET || limit->kind == RATION__LIMIT_ADAPTIVE ||
-		       (limit->calendar <= RATION__CALENDAR_MONTH && limit->window.window_ns > 0)) &&
+		       (limit->calendar <= RATION__CALENDAR_MONTH &&
+			       limit->window.window_ns > 0)) &&
 	       ENDS(limit->name) && ENDS(limit->unit) && ENDS(limit->zone) && ENDS(when->path) &&
 	       names_end(limit->per, RATION__PER_MAX);
 }
@@ -80,13 +81,13 @@ static bool is_sound(const struct definition *definition)
 	return true;
 }
 
-static int read_at(
-	struct ration__txn *txn, const uint8_t *key, size_t key_length, const struct definition **out)
+static int read_at(struct ration__txn *txn, const uint8_t *key, size_t key_length,
+	const struct definition **out)
 {
 	const void *value;
 	size_t length;
-	int rc = ration__txn_get(txn, key, key_length, RATION__LAYOUT(RATION__RECORD_DEFINITION),
-		&value, &length);
+	int rc = ration__txn_get(
+		txn, key, key_length, RATION__LAYOUT(RATION__RECORD_DEFINITION), &value, &length);
 
 	if (rc < 0)
 		return rc;

@@ -55,7 +55,8 @@ int64_t ration__engine_now(const struct ration__engine *engine)
 
 uint64_t ration__engine_random(struct ration__engine *engine)
 {
-	uint64_t x = engine->random += UINT64_C(0x9e3779b97f4a7c15); /* splitmix64 (Steele et al.) */
+	uint64_t x = engine->random +=
+		UINT64_C(0x9e3779b97f4a7c15); /* splitmix64 (Steele et al.) */
 
 	x = (x ^ (x >> 30)) * UINT64_C(0xbf58476d1ce4e5b9);
 	x = (x ^ (x >> 27)) * UINT64_C(0x94d049bb133111eb);

@@ -85,8 +85,8 @@ int ration__guard_open(struct ration__engine *engine, const struct ration__rules
 	guard->rules.version = guard->own.version = RATION__RULES_VERSION;
 	atomic_init(&guard->serial, 1);
 	atomic_init(&guard->refs, 1);
-	guard->definition_length = ration__key_build(
-		guard->definition_key, RATION__RECORD_DEFINITION, rules->service, NULL, NULL, NULL, 0);
+	guard->definition_length = ration__key_build(guard->definition_key,
+		RATION__RECORD_DEFINITION, rules->service, NULL, NULL, NULL, 0);
 	rc = define(guard, diff, sizeof(diff));
 	if (rc < 0) {
 		ration__guard_unref(guard);
@@ -264,7 +264,8 @@ int ration__engine_end(struct ration__engine *engine, struct ration__txn *txn, i
 	engine->spare_count = 0;
 	if (rc == 0)
 		rc = ration__workset_flush(&engine->set);
-	/* Its entry may be another grant's from the commit on: nobody must take it back any more. */
+	/* Its entry may be another grant's from the commit on: nobody must take it back any more.
+	 */
 	if (rc == 0)
 		ration__lazy_hide(engine);
 	if (rc == 0)

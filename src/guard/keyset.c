@@ -131,7 +131,7 @@ static void set_conf(const struct builder *b, struct ration__cell *cell, uint32_
 	struct ration__engine *engine = b->keyset->guard->engine;
 	const struct ration__limit *limit = &b->rules->limits[i];
 	const char *value = first_value(b, limit);
-	const struct ration__operator *operator;
+	const struct ration__operator *setting;
 	uint8_t rule_key[RATION__KEY_ROOM];
 	size_t rule_length;
 
@@ -147,24 +147,24 @@ static void set_conf(const struct builder *b, struct ration__cell *cell, uint32_
 	}
 	rule_length = ration__key_build(
 		rule_key, type_of(limit), b->rules->service, limit->name, NULL, NULL, 0);
-	operator= ration__operator_find(
+	setting = ration__operator_find(
 		engine, ration__cell_key(b->keyset, cell), cell->length, rule_key, rule_length);
-	if (operator)
-		override(cell, limit, operator->rate, operator->burst, operator->max);
+	if (setting)
+		override(cell, limit, setting->rate, setting->burst, setting->max);
 	if (limit->kind == RATION__LIMIT_QUOTA && limit->calendar)
 		cell->zone = zone_of(engine, limit->zone);
 	if ((limit->kind == RATION__LIMIT_WINDOW || limit->kind == RATION__LIMIT_QUOTA) &&
 		!limit->calendar && ration__log_suits(&cell->conf.window))
 		cell->room = (uint32_t)((limit->kind == RATION__LIMIT_QUOTA
-						? sizeof(struct ration__quota)
-						: sizeof(struct ration__window)) +
+							? sizeof(struct ration__quota)
+							: sizeof(struct ration__window)) +
 					RATION__LOG_SIZE_MAX);
 }
 
 static void add_breaker(struct builder *b)
 {
 	const struct ration__rules *rules = b->rules;
-	const struct ration__operator *operator;
+	const struct ration__operator *setting;
 	struct ration__cell *cell;
 	uint8_t rule_key[RATION__KEY_ROOM];
 	size_t rule_length;
@@ -176,10 +176,10 @@ static void add_breaker(struct builder *b)
 		return;
 	rule_length = ration__key_build(
 		rule_key, RATION__RECORD_BREAKER, rules->service, NULL, NULL, NULL, 0);
-	operator= ration__operator_find(b->keyset->guard->engine, ration__cell_key(b->keyset, cell),
+	setting = ration__operator_find(b->keyset->guard->engine, ration__cell_key(b->keyset, cell),
 		cell->length, rule_key, rule_length);
-	b->keyset->breaker_mode = operator&& operator->breaker_mode ? operator->breaker_mode
-								     : rules->breaker.mode;
+	b->keyset->breaker_mode =
+		setting && setting->breaker_mode ? setting->breaker_mode : rules->breaker.mode;
 	if (ration__breaker_exists(&rules->breaker) ||
 		b->keyset->breaker_mode == RATION__BREAKER_FORCED_OPEN)
 		b->keyset->breaker = cell;
@@ -241,8 +241,8 @@ static struct ration__keyset *make(
 	keyset->bytes = (uint8_t *)keyset + sizeof(*keyset) + cells;
 	keyset->skip = ration__rules_skip_keys(&guard->rules, keys, key_count);
 	keyset->looks = ration__rules_look(&guard->rules);
-	b = (struct builder){.rules = &guard->rules, .keys = keys, .key_count = key_count,
-		.keyset = keyset};
+	b = (struct builder){
+		.rules = &guard->rules, .keys = keys, .key_count = key_count, .keyset = keyset};
 	build(&b);
 	return keyset;
 }
@@ -315,8 +315,7 @@ void ration__keyset_waits(struct ration__keyset *keyset, bool place, bool waits)
 		guard->waiting += waits ? 1 : (uint32_t)-1;
 		keyset->waits = waits;
 	} else if (waits) {
-		stand_in_line(
-			keyset, &engine->in_line[keyset->place->hash % RATION__BOOKED_HEADS]);
+		stand_in_line(keyset, &engine->in_line[keyset->place->hash % RATION__BOOKED_HEADS]);
 	} else {
 		leave_line(keyset);
 	}

@@ -52,9 +52,8 @@ bool ration__settle_later(struct ration__engine *engine, const struct ration__se
 		settle->stop_ns > 0 || settle->throttle || settle->retry || grant->pass.probe ||
 		grant->mode != RATION__EXACT)
 		return false;
-	if (grant->keyset->budget &&
-		atomic_load(ration__store_word(store, RATION__WORD_BUDGETS)) &
-			ration__budget_bit(grant->keyset))
+	if (grant->keyset->budget && atomic_load(ration__store_word(store, RATION__WORD_BUDGETS)) &
+					     ration__budget_bit(grant->keyset))
 		return false; /* the retry budget gains by it */
 	if (!grant->permit) {
 		if (ration__hint_read(engine) != grant->hint)
@@ -102,8 +101,7 @@ void ration__lazy_show(struct ration__engine *engine)
 	if (engine->lazy.seq && engine->lazy_settled &&
 		ration__store_slot(engine->store) < RATION__SLOTS_MAX)
 		atomic_store(ration__slot_word(engine->store, ration__store_slot(engine->store)),
-			(uint64_t)ration__store_generation(engine->store) << 32 |
-				engine->lazy.seq);
+			(uint64_t)ration__store_generation(engine->store) << 32 | engine->lazy.seq);
 	engine->lazy_settled = false;
 }
 

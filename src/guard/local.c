@@ -34,8 +34,8 @@ static struct ration__bucket_conf share_conf(
 }
 
 /* An adaptive limit is taken at its first rate: what was learned is in the store. */
-static struct ration__bucket_conf whole_conf(const struct ration__keyset *keyset,
-	const struct ration__cell *cell, uint32_t limit)
+static struct ration__bucket_conf whole_conf(
+	const struct ration__keyset *keyset, const struct ration__cell *cell, uint32_t limit)
 {
 	const struct ration__limit *rule = &keyset->guard->rules.limits[limit];
 	static const struct ration__adaptive unused;
@@ -321,8 +321,8 @@ static void note_cooldown(
 		return;
 	if (!entry->key_length)
 		occupy(entry, keyset, keyset->cooldown);
-	entry->until_ns = ration__max64(entry->until_ns,
-		for_ns < RATION__NEVER - now_ns ? now_ns + for_ns : RATION__NEVER);
+	entry->until_ns = ration__max64(
+		entry->until_ns, for_ns < RATION__NEVER - now_ns ? now_ns + for_ns : RATION__NEVER);
 }
 
 /* What the store does not know of ends here; the rest stays held and is settled later, but its

@@ -243,9 +243,8 @@ static void give_back(struct ration__engine *engine, struct ration__txn *txn,
 		return;
 	}
 	if (!record->concurrency_conf && rules)
-		record->concurrency_conf = record->type == RATION__RECORD_PLACE
-						   ? &rules->place
-						   : &rules->concurrency;
+		record->concurrency_conf =
+			record->type == RATION__RECORD_PLACE ? &rules->place : &rules->concurrency;
 	if (!record->concurrency_conf || !record->concurrency_conf->max)
 		record->concurrency_conf = &unknown;
 	ration__concurrency_release(
@@ -344,8 +343,7 @@ static int expire(struct ration__engine *engine, struct ration__txn *txn,
 	burial->record = record;
 	burial->now_ns = txn->now_ns;
 	burial->count = 0;
-	rc = ration__txn_visit(
-		txn, prefix, 3, NULL, 0, EXPIRE_MAX, collect, burial, NULL, NULL);
+	rc = ration__txn_visit(txn, prefix, 3, NULL, 0, EXPIRE_MAX, collect, burial, NULL, NULL);
 	if (rc > 0)
 		rc = 0; /* it is full: the rest comes next time */
 	for (size_t i = 0; rc == 0 && i < burial->count; i++) {
@@ -369,7 +367,8 @@ int ration__permit_reclaim(struct ration__engine *engine, struct ration__txn *tx
 
 	if (txn->now_ns - state->reclaim_ns < RECLAIM_EVERY_NS && state->reclaim_ns <= txn->now_ns)
 		return 0;
-	rc = ration__permit_drop_spares(engine, txn); /* they would be found, and given back twice */
+	rc = ration__permit_drop_spares(
+		engine, txn); /* they would be found, and given back twice */
 	if (rc < 0)
 		return rc;
 	/* Burying changes the list: first who, then what. Another part of a long list each time. */

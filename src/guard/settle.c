@@ -41,8 +41,8 @@ static int settle_place(struct ration__engine *engine, struct ration__txn *txn,
 		.neutral = settle->neutral,
 		.sent_ns = grant->at_ns,
 		.elapsed_ns = settle->elapsed_ns,
-		.in_flight = what == RATION__PERMIT_KEY ? grant->place_in_flight
-							: grant->in_flight};
+		.in_flight =
+			what == RATION__PERMIT_KEY ? grant->place_in_flight : grant->in_flight};
 	struct ration__record *record;
 	int rc = ration__cell_record(engine, grant->keyset, cell, &record);
 
@@ -219,8 +219,8 @@ static int settle_rate(struct ration__engine *engine, struct ration__txn *txn,
 				limit->name, record->adaptive->rate);
 		}
 	} else if (settle->outcome == RATION__SUCCESS)
-		ration__adaptive_success(&limit->adaptive, record->adaptive, txn->now_ns,
-			grant->bound >> i & 1);
+		ration__adaptive_success(
+			&limit->adaptive, record->adaptive, txn->now_ns, grant->bound >> i & 1);
 	if (settle->stop_ns)
 		ration__adaptive_cool(&limit->adaptive, record->adaptive, txn->now_ns,
 			after(txn, settle->stop_ns));
@@ -383,8 +383,8 @@ static int load_all(struct ration__engine *engine, const struct ration__settle *
 	if (rc == 0 && keyset->budget &&
 		(settle->retry != RATION__NO_RETRY ||
 			(settle->outcome == RATION__SUCCESS &&
-				atomic_load(ration__store_word(
-					engine->store, RATION__WORD_BUDGETS)) &
+				atomic_load(
+					ration__store_word(engine->store, RATION__WORD_BUDGETS)) &
 					ration__budget_bit(keyset))))
 		rc = ration__cell_record(engine, keyset, keyset->budget, &record);
 	return rc;

@@ -37,9 +37,10 @@ bool ration__breaker_untouched(const struct ration__keyset *keyset)
 
 	return keyset->breaker_mode == RATION__BREAKER_AUTO && !conf->window_calls &&
 	       !conf->window_s &&
-	       !(atomic_load_explicit(ration__store_word(keyset->guard->engine->store,
-					      RATION__WORD_BREAKERS),
-			 memory_order_relaxed) >> (keyset->breaker->hash % 64) &
+	       !(atomic_load_explicit(
+			 ration__store_word(keyset->guard->engine->store, RATION__WORD_BREAKERS),
+			 memory_order_relaxed) >>
+			       (keyset->breaker->hash % 64) &
 		       1);
 }
 
@@ -78,8 +79,9 @@ int ration__settle_breaker(
 	before = *record->breaker;
 	if (before.state == RATION__HALF_OPEN && before.generation == pass.generation &&
 		!pass.probe)
-		return 0;			 /* the policy would give the place of another back */
-	if (!ration__breaker_exists(conf)) { /* the rules lost their breaker; they may get it back */
+		return 0; /* the policy would give the place of another back */
+	if (!ration__breaker_exists(
+		    conf)) { /* the rules lost their breaker; they may get it back */
 		conf = &ration__any_breaker;
 		outcome = RATION__IGNORED;
 	}

@@ -5,7 +5,6 @@
 #include <stdatomic.h>
 #include <string.h>
 
-
 void ration__workset_begin(struct ration__workset *set, struct ration__txn *txn)
 {
 	set->txn = txn;
@@ -118,8 +117,8 @@ static void fill(struct ration__record *record, const void *value, size_t length
 }
 
 /* One permit given back and one taken leave the record as it was: that need not be written. */
-static void keep_before(
-	struct ration__workset *set, struct ration__record *record, const void *value, size_t length)
+static void keep_before(struct ration__workset *set, struct ration__record *record,
+	const void *value, size_t length)
 {
 	void *before = set->arena + set->arena_used;
 	size_t size = (length + 15) & ~(size_t)15;

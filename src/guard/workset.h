@@ -23,8 +23,8 @@
 #include "store/store.h"
 
 #define RATION__WORKSET_MAX 64
-/* Shared word: bit (record's hash % 64) is set before a breaker's record is written, and stays. While
- * it is clear there is no such record, and nobody need look. */
+/* Shared word: bit (record's hash % 64) is set before a breaker's record is written, and stays.
+ * While it is clear there is no such record, and nobody need look. */
 #define RATION__WORD_BREAKERS 5
 
 /* A quota's record: the window, and how much of it the ledger covers. */
@@ -33,7 +33,7 @@ struct ration__quota {
 		struct ration__window window; /* WALL clock, but for rest_at_ns */
 		struct ration__tally tally;   /* of a calendar quota */
 	};
-	int64_t covered_part;	      /* part number that `covered` speaks of */
+	int64_t covered_part; /* part number that `covered` speaks of */
 	int64_t covered; /* amount that may be used in that part: written to the ledger already */
 	int64_t flushed_ns;   /* WALL */
 	int64_t flushed_used; /* used in covered_part when it was flushed: how fast it goes */
@@ -52,10 +52,10 @@ struct ration__record {
 	uint8_t place; /* in the set's index */
 	bool absent;   /* was not in the store */
 	bool dirty;
-	bool counted;	   /* window, quota: its log is known to be one (counter.c) */
-	bool dealt;	   /* concurrency: permits moved, so turns may have to be dealt */
-	uint32_t length;   /* bytes that are valid and will be written; not of a concurrency record */
-	uint32_t room;	   /* bytes there are */
+	bool counted;	 /* window, quota: its log is known to be one (counter.c) */
+	bool dealt;	 /* concurrency: permits moved, so turns may have to be dealt */
+	uint32_t length; /* bytes that are valid and will be written; not of a concurrency record */
+	uint32_t room;	 /* bytes there are */
 	const void *before; /* concurrency: as it was read; NULL: not kept */
 	uint32_t before_length;
 	int64_t denied_ns; /* denied in this transaction until then; 0 not */
@@ -84,16 +84,17 @@ struct ration__workset {
 };
 
 void ration__workset_begin(struct ration__workset *set, struct ration__txn *txn);
-/* The record, read when it is not there yet; an absent one is all zero. room: bytes that its state may
- * grow to (0: as its type has them); what is read and has no business being longer or shorter is
- * brought to its length (breaker.h, log.h). NULL in *record: the set is full. 0 or a store error. */
+/* The record, read when it is not there yet; an absent one is all zero. room: bytes that its state
+ * may grow to (0: as its type has them); what is read and has no business being longer or shorter
+ * is brought to its length (breaker.h, log.h). NULL in *record: the set is full. 0 or a store
+ * error. */
 int ration__workset_get(struct ration__workset *set, uint64_t hash, const uint8_t *key,
 	size_t key_length, uint32_t room, struct ration__record **record);
 /* Only when it is in the set already. */
 struct ration__record *ration__workset_find(
 	struct ration__workset *set, uint64_t hash, const uint8_t *key, size_t key_length);
-/* Raises the bit of a breaker's record: when it is written, and before it is looked for again in the
- * transaction that changed it. */
+/* Raises the bit of a breaker's record: when it is written, and before it is looked for again in
+ * the transaction that changed it. */
 void ration__workset_touch(struct ration__workset *set, const struct ration__record *record);
 /* Writes what changed; a record at rest is deleted. 0 or a store error. */
 int ration__workset_flush(struct ration__workset *set);

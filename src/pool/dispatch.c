@@ -99,8 +99,7 @@ static void release_units(struct ration__lanes *lanes, const struct ration__flig
 		return;
 	for (uint32_t i = 0; i < service->rules.limit_count; i++)
 		if (ration__service_settles(service, (int)i))
-			ration__lanes_release_like(
-				lanes, flight->job->lane, (int)i, UNITS_RELEASE);
+			ration__lanes_release_like(lanes, flight->job->lane, (int)i, UNITS_RELEASE);
 }
 
 /* What this transaction gives back may be taken in it, too. */

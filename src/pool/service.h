@@ -64,8 +64,8 @@ const char (*ration__service_per(
 uint32_t ration__service_weight(const struct ration__pool_service *service, const char *tenant);
 /* Does what this rule denied end by what others do, rather than at a time? */
 bool ration__service_eventful(const struct ration__pool_service *service, int rule);
-/* A limit whose true costs come with the answers: what it has may come back before its time, here and
- * in other processes. */
+/* A limit whose true costs come with the answers: what it has may come back before its time, here
+ * and in other processes. */
 bool ration__service_settles(const struct ration__pool_service *service, int rule);
 
 #endif

@@ -127,8 +127,8 @@ int ration__txn_visit(struct ration__txn *txn, const void *prefix, size_t prefix
 	const void *from, size_t from_length, size_t max, ration__visit_fn fn, void *arg,
 	void *next, size_t *next_length);
 
-/* Bytes of hot/ that hold records; bytes that were ever written since it was made (the file itself is
- * allocated in full); and how many records there are. */
+/* Bytes of hot/ that hold records; bytes that were ever written since it was made (the file itself
+ * is allocated in full); and how many records there are. */
 void ration__txn_usage(
 	struct ration__txn *txn, uint64_t *used_bytes, uint64_t *file_bytes, uint64_t *records);
 

@@ -27,9 +27,8 @@ static int64_t steady_ns = INT64_C(1000) * RATION__NS_PER_S;
 
 static int64_t bench_clock(void *arg, enum ration_clock which)
 {
-	return which == RATION_CLOCK_STEADY
-		       ? steady_ns
-		       : INT64_C(1700000000) * RATION__NS_PER_S + steady_ns;
+	return which == RATION_CLOCK_STEADY ? steady_ns
+					    : INT64_C(1700000000) * RATION__NS_PER_S + steady_ns;
 }
 
 static double cpu_s(void)
