@@ -180,6 +180,7 @@ static void take_over(struct ration__guard *guard, const struct definition *defi
 		pthread_mutex_lock(&guard->rules_mutex);
 		guard->rules = definition->rules;
 		guard->rules.own = guard->own.own;
+		ration__common_init(guard);
 		pthread_mutex_unlock(&guard->rules_mutex);
 		atomic_fetch_add(&guard->serial, 1);
 		guard->changed = true;

@@ -21,25 +21,24 @@
 #define RATION__BOOKED_HEADS 256
 #define RATION__LEDGER_QUEUE 64
 /* Words shared by all members. */
-#define RATION__WORD_RULES 0 /* raised when a definition is replaced */
-#define RATION__WORD_HINT 1  /* raised at each denial for concurrency and change of a breaker */
+#define RATION__WORD_RULES 0	/* raised when a definition is replaced */
+#define RATION__WORD_HINT 1	/* raised at each denial for concurrency and change of a breaker */
 #define RATION__WORD_SETTINGS 2 /* raised when an operator's setting changes */
 #define RATION__WORD_COOLDOWN 3 /* STEADY time at which the last cooldown of the store ends */
 #define RATION__WORD_BUDGETS 4	/* bit (service's hash % 64): that budget may be below full */
-#define RATION__LAZY_MAX 64  /* words looked at in one pass */
+#define RATION__LAZY_MAX 64	/* words looked at in one pass */
 /* A waiter that nobody wakes asks again after this: the wake-up is a hint that may be lost. */
 #define RATION__FALLBACK_NS INT64_C(50000000)
 
 /* One record of a keyset. */
 struct ration__cell {
 	uint64_t hash;
+	const uint8_t *key; /* the keyset's, or the guard's where a service has one such record */
 	struct ration__cell *next, **link; /* in engine.booked while a booking holds its tokens */
 	int64_t start_ns;		   /* of that booking */
 	double booked;			   /* tokens */
-	uint32_t offset;		   /* of the key in the keyset's bytes */
 	uint32_t room;			   /* bytes that the record may grow to */
 	uint16_t length;		   /* of the key */
-	bool own_conf;			   /* conf is not the rules' */
 	union {				   /* what holds for these keys, overrides included */
 		struct ration__bucket_conf bucket;
 		struct ration__window_conf window;
@@ -47,23 +46,32 @@ struct ration__cell {
 	const struct ration__zone *zone; /* of a calendar quota; engine's */
 };
 
+/* Records of which a service has one: their cells are the guard's, and serve all its keysets. */
+enum ration__common {
+	RATION__COMMON_BREAKER,
+	RATION__COMMON_CONCURRENCY,
+	RATION__COMMON_BUDGET,
+	RATION__COMMON_COOLDOWN,
+	RATION__COMMON_CELLS
+};
+
 /* Immutable but for the booking and what is counted. */
 struct ration__keyset {
 	atomic_uint refs;
 	struct ration__guard *guard;
-	uint64_t serial; /* of the rules it was made for */
-	bool booked;	 /* holds a booking that starts at start_ns */
-	bool waits;	 /* asked for a permit and was told to wait */
+	uint64_t serial;		     /* of the rules it was made for */
+	bool booked;			     /* holds a booking that starts at start_ns */
+	bool waits;			     /* asked for a permit and was told to wait */
 	struct ration__keyset *next, **link; /* in engine.in_line: the same, for a place per key */
 	int64_t start_ns;
 	uint32_t limit_count;
-	uint32_t skip;	     /* bits of the limits that do not apply to these keys */
-	bool looks;	     /* some limit looks at methods or paths */
+	uint32_t skip;	       /* bits of the limits that do not apply to these keys */
+	bool looks;	       /* some limit looks at methods or paths */
 	uint32_t breaker_mode; /* enum ration__breaker_mode, the operator's or the rules' */
 	const struct ration__cell *breaker, *concurrency, *place, *budget; /* NULL: there is none */
 	const struct ration__cell *cooldown;				   /* always */
 	uint8_t *bytes;
-	struct ration__cell cells[]; /* limits in the rules' order, then the others */
+	struct ration__cell cells[]; /* limits in the rules' order, then others that are per key */
 };
 
 struct ration__guard {
@@ -74,10 +82,12 @@ struct ration__guard {
 	pthread_mutex_t rules_mutex; /* innermost: so that a reader never waits for the gate */
 	struct ration__rules own;    /* as this process gave them */
 	atomic_ulong serial;	     /* raised with each change of rules */
+	struct ration__cell common[RATION__COMMON_CELLS]; /* changed as the rules are */
+	uint8_t common_keys[RATION__COMMON_CELLS][RATION__NAME_MAX + 2];
 	uint8_t definition_key[RATION__KEY_MAX];
 	size_t definition_length;
-	uint32_t waiting;	     /* keysets that wait for a permit of the service */
-	atomic_uint sleeping;	     /* threads that wait in acquire, when own.queue_max bounds them */
+	uint32_t waiting;     /* keysets that wait for a permit of the service */
+	atomic_uint sleeping; /* threads that wait in acquire, when own.queue_max bounds them */
 	uint64_t definition_version; /* of the definition in the store that rules follow; 0: it is
 					not there yet, the store was silent */
 	bool changed; /* rules were replaced by somebody: say so after the transaction */
@@ -106,9 +116,9 @@ struct ration__local {
 	struct ration__bucket bucket;	 /* of the share */
 	bool adaptive;			 /* then with these */
 	struct ration__adaptive_conf learned;
-	double charge;			 /* admitted, not yet charged to the store */
-	int64_t until_ns;		 /* the cooldown's end; then nothing of the above */
-	uint16_t key_length;		 /* 0: free */
+	double charge;	     /* admitted, not yet charged to the store */
+	int64_t until_ns;    /* the cooldown's end; then nothing of the above */
+	uint16_t key_length; /* 0: free */
 	uint8_t key[RATION__KEY_MAX];
 };
 
@@ -129,8 +139,10 @@ struct ration__spare {
 	bool expires;
 };
 
-struct ration__settings; /* settings.c */
+struct ration__settings;    /* settings.c */
 struct ration__engine_zone; /* keyset.c */
+/* At open, and when the rules were replaced (under both mutexes). */
+void ration__common_init(struct ration__guard *guard);
 
 struct ration__engine {
 	struct ration__engine *next; /* registry */
@@ -152,7 +164,7 @@ struct ration__engine {
 	pthread_mutex_t mutex;
 	struct ration__news news[RATION__NEWS_MAX];
 	uint32_t news_count;
-	uint64_t random; /* of the jitter; no secret */
+	uint64_t random;       /* of the jitter; no secret */
 	uint64_t budgets_full; /* bits taken from the shared word in this transaction */
 	struct ration__guard *guards;
 	struct ration__grant *grants;
@@ -171,8 +183,8 @@ struct ration__engine {
 	struct ration__workset spare; /* for records that are changed one by one */
 	struct ration__spare spares[RATION__SPARES_MAX];
 	uint32_t spare_count;
-	void *burial;		      /* permit.c's scratch */
-	void *definition;	      /* definition.c's */
+	void *burial;	  /* permit.c's scratch */
+	void *definition; /* definition.c's */
 
 	/* while the store cannot answer */
 	struct ration__local *locals; /* RATION__LOCALS of them */
@@ -203,7 +215,7 @@ struct ration__engine {
 static inline const uint8_t *ration__cell_key(
 	const struct ration__keyset *keyset, const struct ration__cell *cell)
 {
-	return keyset->bytes + cell->offset;
+	return cell->key;
 }
 
 /* engine.c */
@@ -222,8 +234,8 @@ void ration__permit_wait(struct ration__keyset *keyset, struct ration__txn *txn,
 	struct ration__record *record, const struct ration__concurrency_conf *conf, bool waits);
 int ration__permit_write(struct ration__engine *engine, struct ration__txn *txn,
 	const struct ration__keyset *keyset, struct ration__grant *grant);
-/* One of this member's places is given back; its entry waits for a taker until the transaction ends.
- * 1: it was there; 0: it had been given back already; or a store error */
+/* One of this member's places is given back; its entry waits for a taker until the transaction
+ * ends. 1: it was there; 0: it had been given back already; or a store error */
 int ration__permit_give_back(
 	struct ration__engine *engine, struct ration__txn *txn, const struct ration__grant *grant);
 /* Entries that nobody took over go. 0 or a store error */
@@ -238,8 +250,8 @@ size_t ration__burial_size(void);
 int ration__permit_reclaim(struct ration__engine *engine, struct ration__txn *txn,
 	struct ration__record *record, const struct ration__concurrency_conf *conf);
 
-/* settle.c: under mutex, inside a transaction. 0; RATION_EAGAIN: the working set is full; or a store
- * error */
+/* settle.c: under mutex, inside a transaction. 0; RATION_EAGAIN: the working set is full; or a
+ * store error */
 int ration__settle_one(
 	struct ration__engine *engine, struct ration__txn *txn, struct ration__settle *settle);
 /* What a result means for adaptive limits, cooldown and budget: all but places, breaker, costs.
@@ -282,9 +294,11 @@ void ration__news_add(struct ration__engine *engine, enum ration_event event,
 void ration__news_put(struct ration__engine *engine, enum ration_event event, const char *service,
 	const char *rule, const uint8_t *key, size_t key_length, double value);
 /* Moves them out, for who reports them after letting go of the lock. Returns how many. */
-uint32_t ration__news_take(struct ration__engine *engine, struct ration__news out[RATION__NEWS_MAX]);
+uint32_t ration__news_take(
+	struct ration__engine *engine, struct ration__news out[RATION__NEWS_MAX]);
 /* Under no lock: logs them and calls the hook. */
-void ration__news_report(struct ration__engine *engine, const struct ration__news *news, uint32_t count);
+void ration__news_report(
+	struct ration__engine *engine, const struct ration__news *news, uint32_t count);
 
 /* state.c */
 /* 0: engine.mutex is held and a transaction is open, whose working set is empty; else neither.
@@ -389,13 +403,13 @@ bool ration__quota_covered(struct ration__engine *engine, struct ration__txn *tx
 	struct ration__record *record, const struct ration__limit *limit,
 	const struct ration__cell *cell, int64_t amount);
 /* The record's rest time. */
-void ration__quota_touch(struct ration__txn *txn, struct ration__record *record,
-	const struct ration__limit *limit);
+void ration__quota_touch(
+	struct ration__txn *txn, struct ration__record *record, const struct ration__limit *limit);
 /* Works the ledger's queue off, or waits for who does; blocks on the disk. Under no lock. What
  * came of it: engine.ledger_news. */
 void ration__ledger_work(struct ration__engine *engine);
-/* What the ledger has of a quota, when hot/ has nothing: the count (counter.h), nothing covered; all
- * zero when there is none. Blocks on the disk. 0 or a store error */
+/* What the ledger has of a quota, when hot/ has nothing: the count (counter.h), nothing covered;
+ * all zero when there is none. Blocks on the disk. 0 or a store error */
 int ration__ledger_read(struct ration__engine *engine, const uint8_t *key, size_t key_length,
 	struct ration__quota *quota);
 /* A quota back to nothing, in the ledger and in hot/, whatever others flush meanwhile. */

@@ -87,6 +87,7 @@ int ration__guard_open(struct ration__engine *engine, const struct ration__rules
 	atomic_init(&guard->refs, 1);
 	guard->definition_length = ration__key_build(guard->definition_key,
 		RATION__RECORD_DEFINITION, rules->service, NULL, NULL, NULL, 0);
+	ration__common_init(guard);
 	rc = define(guard, diff, sizeof(diff));
 	if (rc < 0) {
 		ration__guard_unref(guard);

@@ -86,8 +86,8 @@ int ration__keyset_new(struct ration__guard *guard, const struct ration__pair *k
  * ration__guard_leave first, else it lapses by itself within RATION__LATE_NS of its start. [any] */
 void ration__keyset_unref(struct ration__keyset *keyset);
 /* Bits of the rules that do not apply to a call with these keys, method and path (NULL, NULL: not
- * HTTP); for struct ration__ask.skip. Cheap when no limit looks at them. When the rules changed since
- * the keyset was made, the decision says STALE, whatever this returned. [any] */
+ * HTTP); for struct ration__ask.skip. Cheap when no limit looks at them. When the rules changed
+ * since the keyset was made, the decision says STALE, whatever this returned. [any] */
 uint32_t ration__keyset_skip(
 	const struct ration__keyset *keyset, const char *method, const char *path);
 
@@ -122,18 +122,18 @@ struct ration__grant {
 	int64_t start_ns;		    /* its tokens' start: a booking's, or the same */
 	int64_t wall_ns;		    /* WALL, when it passed a quota */
 	struct ration__breaker_pass pass;
-	uint8_t mode;	   /* enum ration__mode */
-	uint8_t permit;	   /* holds a concurrency permit */
-	uint8_t place;	   /* holds one of the limit per key */
-	uint8_t counted;   /* tokens were taken: refund gives them back */
-	uint8_t unwritten; /* the store does not know of it yet */
-	uint8_t quiet;	   /* a success would change nothing when this was granted */
-	uint8_t ended;	   /* the attempt is over, but the store could not be told */
-	uint16_t bound;	   /* bits of the adaptive limits that were binding */
-	uint32_t skip;	   /* bits of what it did not pass (match.h) */
-	uint32_t in_flight; /* permits in use when it was granted, its own included */
+	uint8_t mode;		  /* enum ration__mode */
+	uint8_t permit;		  /* holds a concurrency permit */
+	uint8_t place;		  /* holds one of the limit per key */
+	uint8_t counted;	  /* tokens were taken: refund gives them back */
+	uint8_t unwritten;	  /* the store does not know of it yet */
+	uint8_t quiet;		  /* a success would change nothing when this was granted */
+	uint8_t ended;		  /* the attempt is over, but the store could not be told */
+	uint16_t bound;		  /* bits of the adaptive limits that were binding */
+	uint32_t skip;		  /* bits of what it did not pass (match.h) */
+	uint32_t in_flight;	  /* permits in use when it was granted, its own included */
 	uint32_t place_in_flight; /* the same, of the limit per key */
-	uint64_t hint;	   /* the shared hint then; see guard/lazy.c */
+	uint64_t hint;		  /* the shared hint then; see guard/lazy.c */
 };
 
 /* Observed: admitted although the rules say no (struct ration__own_rules.observe). */
@@ -151,8 +151,8 @@ struct ration__ask {
 	uint32_t skip; /* rules that do not apply to this call: ration__keyset_skip, or by choice */
 	/* out */
 	enum ration__decision decision;
-	int denial;    /* RATION_DENIED_*, unless admitted; in observe mode what it would have been */
-	int rule;      /* limit's index in the rules, or RATION__RULE_* */
+	int denial; /* RATION_DENIED_*, unless admitted; in observe mode what it would have been */
+	int rule;   /* limit's index in the rules, or RATION__RULE_* */
 	int64_t at_ns; /* STEADY; RATION__NEVER */
 };
 
@@ -162,12 +162,12 @@ enum ration__wants_retry { RATION__NO_RETRY, RATION__RETRY, RATION__RETRY_THROTT
 struct ration__settle {
 	struct ration__grant *grant; /* released; zeroed. Not held: nothing happens */
 	enum ration__outcome outcome;
-	bool last;   /* the job's last attempt: the breaker counts jobs, unless it counts attempts. A
-			half-open probe is judged by its one attempt in any case. */
-	bool unused; /* it was never started: tokens go back too; then the ask's costs, as it said
-			them */
-	bool keep;   /* only the costs are settled (actuals); the grant stays held. To be given by
-			itself: RATION_ESTORE when the store cannot be told now */
+	bool last; /* the job's last attempt: the breaker counts jobs, unless it counts attempts. A
+		      half-open probe is judged by its one attempt in any case. */
+	bool unused;   /* it was never started: tokens go back too; then the ask's costs, as it said
+			  them */
+	bool keep;     /* only the costs are settled (actuals); the grant stays held. To be given by
+			  itself: RATION_ESTORE when the store cannot be told now */
 	bool overload; /* answered 429 or 503: concurrency limits that learn drop */
 	bool neutral;  /* answered, but neither 2xx nor overload: they neither grow nor drop (E8) */
 	bool throttle; /* a backoff signal for the adaptive limits that it passed */
@@ -233,14 +233,14 @@ int ration__guard_peek(struct ration__keyset *keyset, const struct ration__cost 
 /* One rule's state for the keyset's keys: "NAME" of a limit or quota, "breaker", "concurrency",
  * "place", "cooldown", "budget". What does not apply to a kind is 0. */
 struct ration__rule_state {
-	char kind[16];	  /* "rate", "adaptive", "window", "quota", "breaker", "concurrency", "place",
-			     "cooldown", "budget" */
-	char state[16];	  /* breaker: "closed", "open", "half-open", "forced-open", "disabled" */
-	double limit;	  /* burst, max, permits, capacity: as it is now */
-	double remaining; /* >= 0; breaker: 1 lets calls through, 0 does not */
-	double rate;	  /* tokens per second */
+	char kind[16];	/* "rate", "adaptive", "window", "quota", "breaker", "concurrency", "place",
+			   "cooldown", "budget" */
+	char state[16]; /* breaker: "closed", "open", "half-open", "forced-open", "disabled" */
+	double limit;	/* burst, max, permits, capacity: as it is now */
+	double remaining;  /* >= 0; breaker: 1 lets calls through, 0 does not */
+	double rate;	   /* tokens per second */
 	uint64_t failures; /* breaker: in a row */
-	int64_t at_ns;	  /* STEADY; when more becomes free, a cooldown or open breaker ends; 0: now */
+	int64_t at_ns; /* STEADY; when more becomes free, a cooldown or open breaker ends; 0: now */
 };
 /* 0; RATION_EINVAL: no such rule; RATION_EAGAIN: the rules changed, make a new keyset; other
  * errors. [any] [B] */
@@ -262,10 +262,10 @@ int ration__guard_reset(struct ration__keyset *keyset, const char *rule);
  * records a hold of the gate. */
 int ration__engine_inspect(
 	struct ration__engine *engine, const char *selector, char **json, ration_error **err);
-/* A selector names records: SERVICE, SERVICE/RULE, or SERVICE/RULE/VALUE,VALUE for the values of the
- * rule's keys in their order (a value's comma, slash and backslash have a backslash before them).
- * RULE: a limit, a quota, "breaker", "concurrency", "cooldown", "budget". A service's name may hold
- * slashes when it is an origin (http://host:port).
+/* A selector names records: SERVICE, SERVICE/RULE, or SERVICE/RULE/VALUE,VALUE for the values of
+ * the rule's keys in their order (a value's comma, slash and backslash have a backslash before
+ * them). RULE: a limit, a quota, "breaker", "concurrency", "cooldown", "budget". A service's name
+ * may hold slashes when it is an origin (http://host:port).
  *
  *   reset           back to the first state; permits in flight stay; operator's settings stay
  *   open            breaker: forced open        \

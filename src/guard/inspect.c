@@ -365,8 +365,8 @@ int ration__engine_inspect(
 	root = json_pack("{s:{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:b}, s:o, s:o}", "store", "path",
 		ration__store_path(engine->store), "hot", ration__store_hot_path(engine->store),
 		"used_bytes", (json_int_t)used, "written_bytes", (json_int_t)file, "records",
-		(json_int_t)records, "epoch", (json_int_t)ration__store_epoch(engine->store), "commits",
-		(json_int_t)ration__store_commits(engine->store), "truncated",
+		(json_int_t)records, "epoch", (json_int_t)ration__store_epoch(engine->store),
+		"commits", (json_int_t)ration__store_commits(engine->store), "truncated",
 		view->count >= RECORDS_SHOWN, "services", view->services, "members",
 		members_of(engine->store));
 	free(view);

@@ -5,6 +5,7 @@
 #include <string.h>
 #include "base/hash.h"
 #include "base/zone.h"
+#include "guard/selector.h"
 
 static bool has_key(const struct ration__pair *keys, size_t count, const char *name)
 {
@@ -60,22 +61,29 @@ void ration__zones_free(struct ration__engine *engine)
 
 /* ---- building ---- */
 
-static enum ration__record_type type_of(const struct ration__limit *limit)
+void ration__common_init(struct ration__guard *guard)
 {
-	switch (limit->kind) {
-	case RATION__LIMIT_BUCKET:
-		return RATION__RECORD_BUCKET;
-	case RATION__LIMIT_ADAPTIVE:
-		return RATION__RECORD_ADAPTIVE;
-	case RATION__LIMIT_QUOTA:
-		return RATION__RECORD_QUOTA;
-	default:
-		return RATION__RECORD_WINDOW;
+	static const enum ration__record_type types[RATION__COMMON_CELLS] = {RATION__RECORD_BREAKER,
+		RATION__RECORD_CONCURRENCY, RATION__RECORD_BUDGET, RATION__RECORD_COOLDOWN};
+	uint8_t key[RATION__KEY_ROOM];
+
+	for (int i = 0; i < RATION__COMMON_CELLS; i++) {
+		struct ration__cell *cell = &guard->common[i];
+		size_t length =
+			ration__key_build(key, types[i], guard->own.service, NULL, NULL, NULL, 0);
+
+		memcpy(guard->common_keys[i], key, length);
+		cell->key = guard->common_keys[i];
+		cell->length = (uint16_t)length;
+		cell->hash = ration__hash64(key, length);
 	}
+	guard->common[RATION__COMMON_BREAKER].room =
+		(uint32_t)ration__breaker_size(&guard->rules.breaker);
 }
 
 /* A keyset in the making; keyset is NULL while only the size is wanted. */
 struct builder {
+	struct ration__guard *guard;
 	const struct ration__rules *rules;
 	const struct ration__pair *keys;
 	size_t key_count;
@@ -94,7 +102,7 @@ static struct ration__cell *add_cell(struct builder *b, enum ration__record_type
 
 	if (cell) {
 		*cell = (struct ration__cell){.hash = ration__hash64(b->key, length),
-			.offset = (uint32_t)b->used,
+			.key = b->keyset->bytes + b->used,
 			.length = (uint16_t)length,
 			.room = room};
 		memcpy(b->keyset->bytes + b->used, b->key, length);
@@ -146,7 +154,7 @@ static void set_conf(const struct builder *b, struct ration__cell *cell, uint32_
 			override(cell, limit, o->rate, o->burst, o->max);
 	}
 	rule_length = ration__key_build(
-		rule_key, type_of(limit), b->rules->service, limit->name, NULL, NULL, 0);
+		rule_key, ration__rule_type(limit), b->rules->service, limit->name, NULL, NULL, 0);
 	setting = ration__operator_find(
 		engine, ration__cell_key(b->keyset, cell), cell->length, rule_key, rule_length);
 	if (setting)
@@ -169,15 +177,17 @@ static void add_breaker(struct builder *b)
 	uint8_t rule_key[RATION__KEY_ROOM];
 	size_t rule_length;
 
-	/* always a cell: an operator may force one open that the rules do not have */
-	cell = add_cell(b, RATION__RECORD_BREAKER, NULL, rules->breaker_per,
-		(uint32_t)ration__breaker_size(&rules->breaker));
-	if (!cell)
+	if (!rules->breaker_per[0][0])
+		cell = &b->guard->common[RATION__COMMON_BREAKER];
+	else /* always: an operator may force one open that the rules do not have */
+		cell = add_cell(b, RATION__RECORD_BREAKER, NULL, rules->breaker_per,
+			(uint32_t)ration__breaker_size(&rules->breaker));
+	if (!b->keyset)
 		return;
 	rule_length = ration__key_build(
 		rule_key, RATION__RECORD_BREAKER, rules->service, NULL, NULL, NULL, 0);
-	setting = ration__operator_find(b->keyset->guard->engine, ration__cell_key(b->keyset, cell),
-		cell->length, rule_key, rule_length);
+	setting = ration__operator_find(
+		b->guard->engine, cell->key, cell->length, rule_key, rule_length);
 	b->keyset->breaker_mode =
 		setting && setting->breaker_mode ? setting->breaker_mode : rules->breaker.mode;
 	if (ration__breaker_exists(&rules->breaker) ||
@@ -188,48 +198,42 @@ static void add_breaker(struct builder *b)
 static void build(struct builder *b)
 {
 	const struct ration__rules *rules = b->rules;
-	struct ration__cell *cell;
+	struct ration__cell *place = NULL, *cooldown = &b->guard->common[RATION__COMMON_COOLDOWN];
 
 	for (uint32_t i = 0; i < rules->limit_count; i++) {
 		const struct ration__limit *limit = &rules->limits[i];
+		struct ration__cell *cell =
+			add_cell(b, ration__rule_type(limit), limit->name, limit->per, 0);
 
-		cell = add_cell(b, type_of(limit), limit->name, limit->per, 0);
 		if (cell)
 			set_conf(b, cell, i);
 	}
 	add_breaker(b);
-	if (rules->concurrency.max) {
-		cell = add_cell(b, RATION__RECORD_CONCURRENCY, NULL, NULL, 0);
-		if (cell)
-			b->keyset->concurrency = cell;
-	}
-	if (rules->place.max) {
-		cell = add_cell(b, RATION__RECORD_PLACE, NULL, rules->place_per, 0);
-		if (cell)
-			b->keyset->place = cell;
-	}
-	if (rules->budget.capacity) {
-		cell = add_cell(b, RATION__RECORD_BUDGET, NULL, NULL, 0);
-		if (cell)
-			b->keyset->budget = cell;
-	}
-	cell = add_cell(b, RATION__RECORD_COOLDOWN, NULL, rules->cooldown_per, 0);
-	if (cell)
-		b->keyset->cooldown = cell;
+	if (rules->place.max)
+		place = add_cell(b, RATION__RECORD_PLACE, NULL, rules->place_per, 0);
+	if (rules->cooldown_per[0][0])
+		cooldown = add_cell(b, RATION__RECORD_COOLDOWN, NULL, rules->cooldown_per, 0);
+	if (!b->keyset)
+		return;
+	b->keyset->place = place;
+	b->keyset->cooldown = cooldown;
+	if (rules->concurrency.max)
+		b->keyset->concurrency = &b->guard->common[RATION__COMMON_CONCURRENCY];
+	if (rules->budget.capacity)
+		b->keyset->budget = &b->guard->common[RATION__COMMON_BUDGET];
 }
-
-#define OTHER_CELLS 5 /* breaker, concurrency, place, budget, cooldown */
 
 /* Under rules_mutex and meta_mutex, which hold everything still that is looked at here. */
 static struct ration__keyset *make(
 	struct ration__guard *guard, const struct ration__pair *keys, size_t key_count)
 {
-	struct builder b = {.rules = &guard->rules, .keys = keys, .key_count = key_count};
+	struct builder b = {
+		.guard = guard, .rules = &guard->rules, .keys = keys, .key_count = key_count};
 	struct ration__keyset *keyset;
 	size_t cells;
 
 	build(&b);
-	cells = sizeof(struct ration__cell) * (guard->rules.limit_count + OTHER_CELLS);
+	cells = sizeof(struct ration__cell) * b.cells;
 	keyset = calloc(1, sizeof(*keyset) + cells + b.used);
 	if (!keyset)
 		return NULL;
@@ -241,8 +245,8 @@ static struct ration__keyset *make(
 	keyset->bytes = (uint8_t *)keyset + sizeof(*keyset) + cells;
 	keyset->skip = ration__rules_skip_keys(&guard->rules, keys, key_count);
 	keyset->looks = ration__rules_look(&guard->rules);
-	b = (struct builder){
-		.rules = &guard->rules, .keys = keys, .key_count = key_count, .keyset = keyset};
+	b.keyset = keyset;
+	b.used = b.cells = 0;
 	build(&b);
 	return keyset;
 }

@@ -21,7 +21,8 @@ bool ration__pattern_matches(const char *pattern, const char *text, size_t lengt
 bool ration__rules_look(const struct ration__rules *rules);
 /* Bits of the limits that do not apply. method, path NULL: a call that is not HTTP. The path is as
  * it stands in the request target, up to a '?' or '#'. */
-uint32_t ration__rules_skip_call(const struct ration__rules *rules, const char *method, const char *path);
+uint32_t ration__rules_skip_call(
+	const struct ration__rules *rules, const char *method, const char *path);
 uint32_t ration__rules_skip_keys(
 	const struct ration__rules *rules, const struct ration__pair *keys, size_t key_count);
 

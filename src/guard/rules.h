@@ -55,7 +55,8 @@ struct ration__when {
 	char path[RATION__PATTERN_MAX]; /* "": all. * within a segment, ** across; match.h */
 	struct {
 		char name[RATION__KEYNAME_MAX]; /* "": none */
-		char values[RATION__WHEN_VALUES][RATION__KEYNAME_MAX * 2]; /* one of these patterns */
+		char values[RATION__WHEN_VALUES]
+			   [RATION__KEYNAME_MAX * 2]; /* one of these patterns */
 	} keys[RATION__WHEN_KEYS];
 };
 
@@ -65,16 +66,18 @@ struct ration__limit {
 	char per[RATION__PER_MAX][RATION__KEYNAME_MAX]; /* key names; "" ends */
 	struct ration__when when;
 	uint32_t kind;
-	uint32_t calendar; /* quota: enum ration__calendar; then window_ns is the longest period's */
-	char zone[40];	   /* of the calendar; "": UTC */
-	double estimate;   /* cost of a call that does not say; 1 for calls */
+	uint32_t
+		calendar; /* quota: enum ration__calendar; then window_ns is the longest period's */
+	char zone[40];	  /* of the calendar; "": UTC */
+	double estimate;  /* cost of a call that does not say; 1 for calls */
 	union {
 		struct ration__bucket_conf bucket;
 		struct ration__window_conf window;
 		struct ration__adaptive_conf adaptive;
 	};
-	int64_t durable_ns;	     /* quota: flush interval; 0: every unit (`sync`) */
-	int64_t warn[RATION__WARN_MAX]; /* quota: an alert when less than this amount is left; 0 ends */
+	int64_t durable_ns;		/* quota: flush interval; 0: every unit (`sync`) */
+	int64_t warn[RATION__WARN_MAX]; /* quota: an alert when less than this amount is left; 0
+					   ends */
 };
 
 /* Other numbers for one value of a limit's first key. */
@@ -111,10 +114,10 @@ struct ration__rules {
 	uint32_t override_count;
 	uint32_t reserved;
 	struct ration__override overrides[RATION__OVERRIDES_MAX]; /* ordered by limit, then value */
-	struct ration__breaker_conf breaker; /* see ration__breaker_exists */
-	char breaker_per[RATION__PER_MAX][RATION__KEYNAME_MAX];	 /* none: one for the service */
-	struct ration__concurrency_conf concurrency;		 /* max 0: none */
-	struct ration__concurrency_conf place;			 /* a second limit, per key; max 0: none */
+	struct ration__breaker_conf breaker;			  /* see ration__breaker_exists */
+	char breaker_per[RATION__PER_MAX][RATION__KEYNAME_MAX];	  /* none: one for the service */
+	struct ration__concurrency_conf concurrency;		  /* max 0: none */
+	struct ration__concurrency_conf place; /* a second limit, per key; max 0: none */
 	char place_per[RATION__PER_MAX][RATION__KEYNAME_MAX];
 	struct ration__budget_conf budget;			 /* of retries; capacity 0: none */
 	char cooldown_per[RATION__PER_MAX][RATION__KEYNAME_MAX]; /* whom a server's "wait" is for */

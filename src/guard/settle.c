@@ -402,12 +402,18 @@ int ration__settle_one(
 	rc = load_all(engine, settle);
 	if (rc < 0 || settle->keep)
 		return rc < 0 ? rc : settle_tokens(engine, txn, settle);
-	rc = settle_places(engine, txn, settle);
+	/* first: without a retry the attempt was the job's last, which the breaker counts */
+	rc = settle->unused ? 0 : settle_budget(engine, txn, settle->grant, settle);
+	settle->last |= settle->retry_cost < 0;
+	if (rc == 0)
+		rc = settle_places(engine, txn, settle);
 	if (rc == 0)
 		rc = ration__settle_breaker(engine, txn, settle);
 	if (rc == 0)
 		rc = settle_tokens(engine, txn, settle);
-	if (rc == 0)
-		rc = ration__settle_news(engine, txn, settle->grant, settle);
+	if (rc == 0 && !settle->unused)
+		rc = settle_rates(engine, txn, settle->grant, settle);
+	if (rc == 0 && !settle->unused)
+		rc = settle_cooldown(engine, txn, settle->grant, settle);
 	return rc;
 }

@@ -30,8 +30,8 @@ control() {
 }
 
 # A store, and the breaker forced open in it: all is read and queued before anything goes. While
-# nothing moves the reader doubles each second what it has read ahead; when it has read the last
-# line, two seconds more are enough for what it holds in its buffer.
+# nothing moves the reader doubles each second how many jobs it has ahead, from 64 on; one doubling
+# more than needed leaves it room for those that come late.
 : >"$folder/none"
 started none "$folder/none" -q -c "$config"
 ended none $pid 0
@@ -40,17 +40,10 @@ mkfifo "$folder/jobs"
 exec 9<>"$folder/jobs"
 started fair "$folder/jobs" -q -c "$config"
 fair=$pid
-bytes_read() {
-	sed -n 's/^rchar: //p' "/proc/$fair/io"
-}
-{
-	jobs blocked 200
-	jobs heavy "$heavy"
-	jobs light "$light"
-} >"$folder/first"
-cat "$folder/first" >&9
-until_true "all was read" eval '[ "$(bytes_read)" -ge $(wc -c <"$folder/first") ]'
-sleep 2
+jobs blocked 200 >&9
+jobs heavy "$heavy" >&9
+jobs light "$light" >&9
+sleep "$(awk -v n=$((200 + heavy + light)) 'BEGIN { for (s = 3; n > 64; s++) n /= 2; print s }')"
 is "nothing was sent" 0 "$(lines "$log")"
 control api/breaker auto
 until_true "they go" eval '[ $(lines "$log") -ge 4 ]'
@@ -87,6 +80,7 @@ of_heavy=$(grep -c '^heavy$' "$folder/part")
 of_light=$(grep -c '^light$' "$folder/part")
 ratio=$(awk -v a="$of_heavy" -v b="$of_light" 'BEGIN { printf "%.3f", (b > 0 ? a / b : 0) }')
 say "heavy $of_heavy, light $of_light: $ratio"
-least "3 to 1" 2.9 "$ratio"
-most "3 to 1" 3.1 "$ratio"
+# a part of a round at the end, and the order on the wire, weigh less in a longer run
+least "3 to 1" "$(sized 2.8 2.9)" "$ratio"
+most "3 to 1" "$(sized 3.2 3.1)" "$ratio"
 finish

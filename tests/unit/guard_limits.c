@@ -60,8 +60,8 @@ static struct ration__settle end(struct ration__settle one)
 	return one;
 }
 
-static double state_of(struct ration__keyset *keys, const char *rule, double (*pick)(
-							     const struct ration__rule_state *))
+static double state_of(struct ration__keyset *keys, const char *rule,
+	double (*pick)(const struct ration__rule_state *))
 {
 	struct ration__rule_state state;
 
@@ -323,8 +323,8 @@ Test(guard_limits, N19_writes_have_a_limit_of_their_own)
 			.grant = &grant,
 			.skip = ration__keyset_skip(keys, write ? "POST" : "GET", "/v1/pages")};
 		cr_assert_eq(ration__guard_transact(f.engine, &batch, -1), 0);
-		cr_assert_eq(one.decision,
-			write && i > 1 ? RATION__DENIED : RATION__ADMITTED, "%d", i);
+		cr_assert_eq(
+			one.decision, write && i > 1 ? RATION__DENIED : RATION__ADMITTED, "%d", i);
 		if (one.decision == RATION__ADMITTED)
 			settle(&f, &grant, RATION__SUCCESS);
 		else
@@ -422,8 +422,12 @@ Test(guard_limits, N17_opening_is_told_once)
 
 	ration__engine_close(f.engine); /* the first one that opens brings the hook */
 	cr_assert_eq(ration__engine_open(&options, &f.engine, &err), 0);
-	f.rules.breaker = (struct ration__breaker_conf){
-		.trip_after = 2, .close_after = 1, .probes = 1, .open_factor = 1, .open_ns = S, .open_max_ns = S};
+	f.rules.breaker = (struct ration__breaker_conf){.trip_after = 2,
+		.close_after = 1,
+		.probes = 1,
+		.open_factor = 1,
+		.open_ns = S,
+		.open_max_ns = S};
 	define(&f);
 	keys = keyset_of(&f, NULL, 0);
 	for (int i = 0; i < 2; i++) {
@@ -514,8 +518,11 @@ Test(guard_limits, a_calendar_quota_begins_anew_at_midnight)
 
 static void add_concurrency(enum ration__concurrency_algorithm algorithm)
 {
-	f.rules.concurrency = (struct ration__concurrency_conf){
-		.max = 200, .min = 1, .initial = 20, .algorithm = algorithm, .growth = RATION__GROWTH_SEED};
+	f.rules.concurrency = (struct ration__concurrency_conf){.max = 200,
+		.min = 1,
+		.initial = 20,
+		.algorithm = algorithm,
+		.growth = RATION__GROWTH_SEED};
 }
 
 Test(guard_limits, E5_the_twenty_first_waits)
@@ -634,10 +641,8 @@ Test(guard_limits, the_retry_budget_ends_and_comes_back)
 	cr_assert_eq(retries, 35);
 	cr_assert_float_eq(state_of(keys, "budget", left), 10, 1e-9);
 	cr_assert(try(keys, &grant));
-	end((struct ration__settle){.grant = &grant,
-		.outcome = RATION__SUCCESS,
-		.last = true,
-		.last_retry_cost = 14});
+	end((struct ration__settle){
+		.grant = &grant, .outcome = RATION__SUCCESS, .last = true, .last_retry_cost = 14});
 	cr_assert_float_eq(state_of(keys, "budget", left), 24, 1e-9);
 	cr_assert(try(keys, &grant));
 	settle(&f, &grant, RATION__SUCCESS);
@@ -663,7 +668,8 @@ Test(guard_limits, observe_decides_and_delays_nothing)
 		cr_assert_eq(one.denial, i < 2 ? 0 : RATION_DENIED_RATE, "%d", i);
 		cr_assert_eq(grant.mode, i < 2 ? RATION__EXACT : RATION__OBSERVED);
 		if (i >= 2)
-			cr_assert_eq(one.at_ns, f.clock.now_ns + S, "what it would have waited for");
+			cr_assert_eq(
+				one.at_ns, f.clock.now_ns + S, "what it would have waited for");
 		settle(&f, &grant, RATION__SUCCESS);
 	}
 	ration__keyset_unref(keys);
@@ -685,8 +691,12 @@ Test(guard_limits, a_settle_that_finds_no_room_is_done_as_a_whole_later)
 	add_rate(&f, "calls", 1, 10);
 	snprintf(f.rules.limits[0].per[0], sizeof(f.rules.limits[0].per[0]), "tenant");
 	snprintf(f.rules.breaker_per[0], sizeof(f.rules.breaker_per[0]), "tenant");
-	f.rules.breaker = (struct ration__breaker_conf){
-		.trip_after = 5, .close_after = 1, .probes = 1, .open_factor = 1, .open_ns = S, .open_max_ns = S};
+	f.rules.breaker = (struct ration__breaker_conf){.trip_after = 5,
+		.close_after = 1,
+		.probes = 1,
+		.open_factor = 1,
+		.open_ns = S,
+		.open_max_ns = S};
 	define(&f);
 	for (int i = 0; i < N; i++) {
 		struct ration__pair pair = {"tenant", names[i]};
@@ -715,4 +725,30 @@ Test(guard_limits, a_settle_that_finds_no_room_is_done_as_a_whole_later)
 		cr_assert_float_eq(state_of(keys[i], "calls", left), 7, 1e-6, "%d", i);
 		ration__keyset_unref(keys[i]);
 	}
+}
+
+Test(guard_limits, a_failure_whose_retry_the_budget_refuses_is_the_jobs_last)
+{
+	struct ration__grant grant = {0};
+	struct ration__keyset *keys;
+	struct ration__settle one = {0};
+
+	f.rules.budget = (struct ration__budget_conf){
+		.capacity = 14, .retry_cost = 14, .throttle_cost = 5, .success_gain = 1};
+	f.rules.breaker = (struct ration__breaker_conf){.trip_after = 1,
+		.close_after = 1,
+		.probes = 1,
+		.open_factor = 1,
+		.open_ns = S,
+		.open_max_ns = S};
+	define(&f);
+	keys = keyset_of(&f, NULL, 0);
+	for (int i = 0; i < 2; i++) {
+		cr_assert(try(keys, &grant));
+		one = end((struct ration__settle){
+			.grant = &grant, .outcome = RATION__FAILURE, .retry = RATION__RETRY});
+		cr_assert_eq(one.retry_cost < 0, i == 1);
+		cr_assert_eq(one.breaker_opened, i == 1, "%d", i);
+	}
+	ration__keyset_unref(keys);
 }

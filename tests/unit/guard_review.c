@@ -240,7 +240,8 @@ Test(guard_review, an_unused_unit_of_a_quota_comes_back)
 	define(&f);
 	keys = keyset_of(&f, NULL, 0);
 	for (int i = 0; i < 10; i++) {
-		cr_assert_eq(ration__guard_acquire(keys, NULL, 0, 0, &grant, 0, &result), 0, "%d", i);
+		cr_assert_eq(
+			ration__guard_acquire(keys, NULL, 0, 0, &grant, 0, &result), 0, "%d", i);
 		batch.settle_count = 1;
 		cr_assert_eq(ration__guard_transact(f.engine, &batch, -1), 0);
 	}
@@ -486,7 +487,8 @@ Test(guard_review, a_ledger_that_fails_keeps_nobody_busy)
 			     ration__cell_key(keys, &keys->cells[0]), keys->cells[0].length, spoil,
 			     NULL),
 		0);
-	cr_assert_eq(ration__guard_acquire(keys, NULL, 0, 0, &grant, 0, &result), RATION_DENIED_QUOTA);
+	cr_assert_eq(
+		ration__guard_acquire(keys, NULL, 0, 0, &grant, 0, &result), RATION_DENIED_QUOTA);
 	cr_assert_eq(ration__guard_acquire(keys, NULL, 0, 0, &grant, 20 * MS, &result),
 		RATION_DENIED_QUOTA);
 	cr_assert(strstr(f.log, "ledger"), "%s", f.log);
@@ -510,7 +512,8 @@ Test(guard_review, a_try_is_no_denial_because_another_thread_read_the_ledger)
 
 		snprintf(text, sizeof(text), "%d", i);
 		keys = keyset_of(&f, &key, 1);
-		cr_assert_eq(ration__guard_acquire(keys, NULL, 0, 0, &grant, 0, &result), 0, "%d", i);
+		cr_assert_eq(
+			ration__guard_acquire(keys, NULL, 0, 0, &grant, 0, &result), 0, "%d", i);
 		settle(&f, &grant, RATION__SUCCESS);
 		ration__keyset_unref(keys);
 	}
