@@ -111,6 +111,8 @@ done
 $on_client tests/bench/decision --json >"$folder/decision"
 # shellcheck disable=SC2086
 $on_client tests/bench/job_memory --json >"$folder/memory"
+# shellcheck disable=SC2086
+$on_client tests/bench/keys --json >"$folder/keys"
 
 median() { sort -n "$1" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 # field FILE NAME: a number of a flat JSON object
@@ -135,7 +137,16 @@ row 'raw LMDB transaction, us' "$(field "$folder/decision" raw_us)" '' ''
 row 'one shared decision, us' "$(field "$folder/decision" decision_us)" \
 	"$(field "$folder/decision" decision_ratio)" '<= 1.50'
 row 'all policies, admitted and settled, us' "$(field "$folder/decision" all_us)" \
-	"$(field "$folder/decision" all_ratio)" ''
+	"$(field "$folder/decision" all_ratio)" '<= 3.00'
+row 'the same, and a window of tokens, us' "$(field "$folder/decision" window_us)" \
+	"$(field "$folder/decision" window_ratio)" ''
+row 'the same as all, the rate learned, us' "$(field "$folder/decision" adaptive_us)" \
+	"$(field "$folder/decision" adaptive_ratio)" ''
+row 'a record among a million, at random, us' "$(field "$folder/keys" record_us)" '' '<= 2.5'
+row 'ten keys after the sweep, to a fresh store' "$(field "$folder/keys" ten_keys_swept_us)" \
+	"$(field "$folder/keys" ten_keys_ratio)" '<= 1.20'
+row 'hot/ with a million, swept, fresh, MiB' "$(field "$folder/keys" hot_mib)" '' \
+	"$(field "$folder/keys" hot_swept_mib), $(field "$folder/keys" hot_fresh_mib)"
 row 'a queued job over its own bytes, one lane' "$(field "$folder/memory" one_lane_bytes)" '' '<= 256'
 row 'the same, each in a lane of its own' "$(field "$folder/memory" own_lane_bytes)" '' ''
 
@@ -145,6 +156,7 @@ row 'the same, each in a lane of its own' "$(field "$folder/memory" own_lane_byt
 	printf '"bare_per_s":%s,"transfers_per_s":%s,"transfers_ratio":%s,' \
 		"$bare" "$multi" "$multi_ratio"
 	printf '"governed_per_s":%s,"governed_ratio":%s,' "$pool" "$pool_ratio"
-	printf '"decision":%s,"memory":%s}\n' "$(cat "$folder/decision")" "$(cat "$folder/memory")"
+	printf '"decision":%s,"memory":%s,"keys":%s}\n' "$(cat "$folder/decision")" \
+		"$(cat "$folder/memory")" "$(cat "$folder/keys")"
 } >bench.json
 echo "  (also in $build/bench.json)"

@@ -254,6 +254,9 @@ int ration__permit_reclaim(struct ration__engine *engine, struct ration__txn *tx
  * store error */
 int ration__settle_one(
 	struct ration__engine *engine, struct ration__txn *txn, struct ration__settle *settle);
+/* A permit's place alone, of a grant that has nothing else to settle. */
+int ration__settle_permit(
+	struct ration__engine *engine, struct ration__txn *txn, const struct ration__grant *grant);
 /* What a result means for adaptive limits, cooldown and budget: all but places, breaker, costs.
  * grant: of the call; its keyset, skip, bound and at_ns are looked at. */
 int ration__settle_news(struct ration__engine *engine, struct ration__txn *txn,

@@ -76,13 +76,11 @@ bool ration__settle_later(struct ration__engine *engine, const struct ration__se
 
 int ration__lazy_settle(struct ration__engine *engine, struct ration__txn *txn)
 {
-	struct ration__settle settle; /* filled only when there is one */
 	int rc;
 
 	if (!engine->lazy.seq)
 		return 0;
-	settle = (struct ration__settle){.grant = &engine->lazy, .outcome = RATION__IGNORED};
-	rc = ration__settle_one(engine, txn, &settle);
+	rc = ration__settle_permit(engine, txn, &engine->lazy);
 	engine->lazy_settled = rc == 0;
 	return rc;
 }

@@ -28,28 +28,25 @@ int ration__cell_record(struct ration__engine *engine, const struct ration__keys
 
 /* ---- places ---- */
 
-static int settle_place(struct ration__engine *engine, struct ration__txn *txn,
-	const struct ration__settle *settle, const struct ration__cell *cell,
-	enum ration__permit_what what)
+/* One place becomes free, if its entry is still there (*was_there). */
+static int free_place(struct ration__engine *engine, struct ration__txn *txn,
+	const struct ration__grant *grant, enum ration__permit_what what,
+	struct ration__record **out, bool *was_there)
 {
-	const struct ration__grant *grant = settle->grant;
-	const struct ration__rules *rules = &grant->keyset->guard->rules;
-	const struct ration__concurrency_conf *conf =
-		what == RATION__PERMIT_KEY ? &rules->place : &rules->concurrency;
-	struct ration__sample sample = {.outcome = settle->outcome,
-		.overload = settle->overload,
-		.neutral = settle->neutral,
-		.sent_ns = grant->at_ns,
-		.elapsed_ns = settle->elapsed_ns,
-		.in_flight =
-			what == RATION__PERMIT_KEY ? grant->place_in_flight : grant->in_flight};
+	const struct ration__keyset *keyset = grant->keyset;
+	const struct ration__rules *rules = &keyset->guard->rules;
+	bool key = what == RATION__PERMIT_KEY;
+	const struct ration__concurrency_conf *conf = key ? &rules->place : &rules->concurrency;
 	struct ration__record *record;
-	int rc = ration__cell_record(engine, grant->keyset, cell, &record);
+	int rc = ration__cell_record(
+		engine, keyset, key ? keyset->place : keyset->concurrency, &record);
 
 	if (rc < 0)
 		return rc;
-	rc = what == RATION__PERMIT_PLACE ? ration__permit_give_back(engine, txn, grant)
-					  : ration__permit_delete(txn, grant->seq, what);
+	rc = key ? ration__permit_delete(txn, grant->seq, what)
+		 : ration__permit_give_back(engine, txn, grant);
+	*was_there = rc > 0;
+	*out = record;
 	if (rc <= 0)
 		return rc;
 	if (!record->concurrency_conf && conf->max)
@@ -61,11 +58,39 @@ static int settle_place(struct ration__engine *engine, struct ration__txn *txn,
 	}
 	ration__concurrency_release(
 		record->concurrency_conf, record->concurrency, txn->now_ns, txn->slot);
-	if (record->concurrency_conf->algorithm != RATION__CONCURRENCY_FIXED && !settle->unused)
-		ration__concurrency_learn(
-			record->concurrency_conf, record->concurrency, txn->now_ns, &sample);
 	record->dirty = record->dealt = true;
 	return 0;
+}
+
+int ration__settle_permit(
+	struct ration__engine *engine, struct ration__txn *txn, const struct ration__grant *grant)
+{
+	struct ration__record *record;
+	bool was_there;
+
+	return free_place(engine, txn, grant, RATION__PERMIT_PLACE, &record, &was_there);
+}
+
+static int settle_place(struct ration__engine *engine, struct ration__txn *txn,
+	const struct ration__settle *settle, enum ration__permit_what what)
+{
+	const struct ration__grant *grant = settle->grant;
+	struct ration__sample sample = {.outcome = settle->outcome,
+		.overload = settle->overload,
+		.neutral = settle->neutral,
+		.sent_ns = grant->at_ns,
+		.elapsed_ns = settle->elapsed_ns,
+		.in_flight =
+			what == RATION__PERMIT_KEY ? grant->place_in_flight : grant->in_flight};
+	struct ration__record *record;
+	bool was_there;
+	int rc = free_place(engine, txn, grant, what, &record, &was_there);
+
+	if (rc == 0 && was_there && !settle->unused &&
+		record->concurrency_conf->algorithm != RATION__CONCURRENCY_FIXED)
+		ration__concurrency_learn(
+			record->concurrency_conf, record->concurrency, txn->now_ns, &sample);
+	return rc;
 }
 
 static int settle_places(
@@ -75,10 +100,9 @@ static int settle_places(
 	int rc = 0;
 
 	if (grant->permit)
-		rc = settle_place(
-			engine, txn, settle, grant->keyset->concurrency, RATION__PERMIT_PLACE);
+		rc = settle_place(engine, txn, settle, RATION__PERMIT_PLACE);
 	if (rc == 0 && grant->place)
-		rc = settle_place(engine, txn, settle, grant->keyset->place, RATION__PERMIT_KEY);
+		rc = settle_place(engine, txn, settle, RATION__PERMIT_KEY);
 	return rc;
 }
 
