@@ -8,7 +8,7 @@ packages_of() {
 	build) # building and running; scdoc for the manual pages
 		echo autoconf automake libtool make gcc libc6-dev pkgconf \
 			libcurl4-openssl-dev libjansson-dev libyaml-dev libxxhash-dev liblmdb-dev \
-			libmicrohttpd-dev ca-certificates scdoc
+			libmicrohttpd-dev ca-certificates tzdata scdoc
 		;;
 	test) # the suites; g++ for the headers' check
 		echo libcriterion-dev g++ binutils curl jq

@@ -191,8 +191,35 @@ static void ask_quota(decision *d, struct ration__txn *txn, uint32_t i)
 		refuse(d, RATION_DENIED_QUOTA, (int)i, at_ns);
 	else if (verdict.answer != RATION__YES)
 		wait_for(d, RATION_DENIED_QUOTA, (int)i, at_ns);
-	else if (!ration__quota_covered(d->keyset->guard->engine, txn, record, limit, cell, amount))
+	else if (limit->durable_ns &&
+		 !ration__quota_covered(d->keyset->guard->engine, txn, record, limit, cell, amount))
 		wait_for(d, RATION_DENIED_QUOTA, (int)i, d->now_ns + RATION__FALLBACK_NS);
+}
+
+/* `sync`: what is written to the ledger is what will be used at once, or a loss of hot/ would waste
+ * it. So it is asked for when everything else says yes, and by no more than there are places. */
+static void cover_exactly(decision *d, struct ration__txn *txn)
+{
+	struct ration__record *places = d->concurrency;
+	bool covered = true;
+
+	for (uint32_t i = 0; i < d->keyset->limit_count; i++) {
+		const struct ration__limit *limit = &d->rules->limits[i];
+
+		if (!d->limits[i] || limit->kind != RATION__LIMIT_QUOTA || limit->durable_ns)
+			continue;
+		if (places && places->promised + places->concurrency->in_flight >=
+				      ration__concurrency_limit(
+					      &d->rules->concurrency, places->concurrency))
+			covered = false;
+		else if (!ration__quota_covered(d->keyset->guard->engine, txn, d->limits[i], limit,
+				 &d->keyset->cells[i], ration__window_amount(cost_of(d, i))))
+			covered = false;
+		if (!covered)
+			wait_for(d, RATION_DENIED_QUOTA, (int)i, d->now_ns + RATION__FALLBACK_NS);
+	}
+	if (!covered && places)
+		places->promised++;
 }
 
 static void ask_breaker(decision *d)
@@ -297,5 +324,7 @@ int ration__decision_ask(decision *d, struct ration__txn *txn)
 			d, txn, d->concurrency, &d->rules->concurrency, RATION__RULE_CONCURRENCY);
 	if (rc == 0 && d->place)
 		rc = ask_permits(d, txn, d->place, &d->rules->place, RATION__RULE_PLACE);
+	if (rc == 0 && !d->refused && !d->waits)
+		cover_exactly(d, txn);
 	return rc;
 }

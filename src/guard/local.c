@@ -11,6 +11,9 @@
  *   closed  nothing is admitted until it does
  *   open    everything is admitted
  *
+ * A limit may have a policy of its own (struct ration__limit.on_failure): open, it is not asked;
+ * closed, it lets nothing through.
+ *
  * Under engine.mutex, outside any transaction (reconcile: inside the first one that succeeds).
  */
 #include "guard/engine.h"
@@ -161,8 +164,23 @@ static bool is_stopped(struct ration__engine *engine, struct ration__ask *ask, i
 	return true;
 }
 
-/* false: denied */
-static bool ask_share(struct ration__engine *engine, struct ration__ask *ask, int64_t now_ns)
+/* RATION__ON_FAILURE_* of one limit. */
+static uint32_t policy_of(const struct ration__keyset *keyset, const struct ration__limit *limit)
+{
+	return limit->on_failure ? limit->on_failure - 1 : keyset->guard->own.own.on_failure;
+}
+
+static bool has_own_policies(const struct ration__rules *rules)
+{
+	for (uint32_t i = 0; i < rules->limit_count; i++)
+		if (rules->limits[i].on_failure)
+			return true;
+	return false;
+}
+
+/* false: denied. policy: the service's, which holds for its permits. */
+static bool ask_share(
+	struct ration__engine *engine, struct ration__ask *ask, int64_t now_ns, uint32_t policy)
 {
 	const struct ration__keyset *keyset = ask->keyset;
 	const struct ration__rules *rules = &keyset->guard->rules;
@@ -175,11 +193,13 @@ static bool ask_share(struct ration__engine *engine, struct ration__ask *ask, in
 		struct ration__local *entry;
 		double cost = ration__cost_of(limit, ask->costs, ask->cost_count);
 
-		if (skip >> i & 1)
+		if (skip >> i & 1 || policy_of(keyset, limit) == RATION__ON_FAILURE_OPEN)
 			continue;
 		if (keyset->cells[i].link)
 			continue; /* booked while the store answered */
-		entry = has_share(limit) ? entry_of(engine, keyset, &keyset->cells[i], i) : NULL;
+		entry = NULL;
+		if (has_share(limit) && policy_of(keyset, limit) == RATION__ON_FAILURE_LOCAL)
+			entry = entry_of(engine, keyset, &keyset->cells[i], i);
 		if (!entry) {
 			deny(ask, RATION_DENIED_STORE, RATION__RULE_STORE,
 				now_ns + RATION__FALLBACK_NS);
@@ -195,7 +215,7 @@ static bool ask_share(struct ration__engine *engine, struct ration__ask *ask, in
 						       : now_ns + RATION__FALLBACK_NS);
 		return false;
 	}
-	if (skip & RATION__SKIP_CONCURRENCY)
+	if (skip & RATION__SKIP_CONCURRENCY || policy != RATION__ON_FAILURE_LOCAL)
 		return true;
 	if (keyset->concurrency && places_held(engine, keyset->concurrency, false) >=
 					   share_of(engine, local_max(&rules->concurrency))) {
@@ -223,7 +243,8 @@ static void admit(
 		struct ration__local *entry;
 		double cost = ration__cost_of(limit, ask->costs, ask->cost_count);
 
-		if (keyset->cells[i].link || (ask->skip | keyset->skip) >> i & 1)
+		if (keyset->cells[i].link || (ask->skip | keyset->skip) >> i & 1 ||
+			policy_of(keyset, limit) != RATION__ON_FAILURE_LOCAL)
 			continue;
 		whole = whole_conf(keyset, &keyset->cells[i], i);
 		conf = share_conf(engine, &whole);
@@ -254,6 +275,7 @@ static void decide(struct ration__engine *engine, struct ration__ask *ask, int64
 {
 	struct ration__keyset *keyset = ask->keyset;
 	uint32_t policy = keyset->guard->own.own.on_failure;
+	bool own = false; /* some limit has a policy of its own */
 
 	if (keyset->serial != keyset->guard->serial) {
 		ask->decision = RATION__STALE;
@@ -265,18 +287,22 @@ static void decide(struct ration__engine *engine, struct ration__ask *ask, int64
 	}
 	if (keyset->guard->own.own.observe)
 		policy = RATION__ON_FAILURE_OPEN;
+	else
+		own = has_own_policies(&keyset->guard->rules);
 	if (policy == RATION__ON_FAILURE_CLOSED) {
 		deny(ask, RATION_DENIED_STORE, RATION__RULE_STORE, now_ns + RATION__FALLBACK_NS);
 		return;
 	}
-	if (policy == RATION__ON_FAILURE_LOCAL &&
-		(is_stopped(engine, ask, now_ns) || !ask_share(engine, ask, now_ns)))
+	if (policy == RATION__ON_FAILURE_LOCAL && is_stopped(engine, ask, now_ns))
+		return;
+	if ((policy == RATION__ON_FAILURE_LOCAL || own) && !ask_share(engine, ask, now_ns, policy))
 		return;
 	if (ask->peek)
 		ask->decision = RATION__ADMITTED;
 	else
 		admit(engine, ask, now_ns,
-			policy == RATION__ON_FAILURE_LOCAL ? RATION__LOCAL : RATION__OPEN_MODE);
+			policy == RATION__ON_FAILURE_LOCAL || own ? RATION__LOCAL
+								  : RATION__OPEN_MODE);
 }
 
 /* ---- settling ---- */
@@ -297,6 +323,7 @@ static void settle_costs(
 		double actual = 0;
 
 		if (grant->skip >> i & 1 || !has_share(limit) ||
+			policy_of(keyset, limit) != RATION__ON_FAILURE_LOCAL ||
 			(!settle->unused && !ration__actual_of(settle, limit, &actual)))
 			continue;
 		entry = entry_of(engine, keyset, &keyset->cells[i], i);

@@ -77,10 +77,16 @@ static void queue_request(struct ration__engine *engine, const struct ration__re
 		(request = &engine->ledger[engine->ledger_count++])->hash = ~record->hash;
 	if (!request)
 		return; /* asked again later */
-	if (request->hash == record->hash && limit->durable_ns == 0)
-		/* `sync`: those that ask together are written together */
-		amount =
-			ration__min64(amount + request->amount, ration__counter_remaining(counter));
+	if (request->hash == record->hash && limit->durable_ns == 0) {
+		/* `sync`: those that ask together, in one transaction, are written together; who
+		 * asks again before that has asked already */
+		if (request->wall_ns == counter->now_ns)
+			amount += request->asked;
+		request->asked = amount;
+		amount = ration__min64(
+			ration__max64(amount, request->amount), ration__counter_remaining(counter));
+	} else
+		request->asked = amount;
 	request->hash = record->hash;
 	request->key_length = record->key_length;
 	memcpy(request->key, record->key, record->key_length);

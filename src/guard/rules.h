@@ -69,7 +69,9 @@ struct ration__limit {
 	uint32_t
 		calendar; /* quota: enum ration__calendar; then window_ns is the longest period's */
 	char zone[40];	  /* of the calendar; "": UTC */
-	double estimate;  /* cost of a call that does not say; 1 for calls */
+	uint32_t on_failure; /* 0: as the service says; else 1 + RATION__ON_FAILURE_* */
+	uint32_t reserved;
+	double estimate; /* cost of a call that does not say; 1 for calls */
 	union {
 		struct ration__bucket_conf bucket;
 		struct ration__window_conf window;

@@ -58,6 +58,7 @@ struct ration__record {
 	uint32_t room;	 /* bytes there are */
 	const void *before; /* concurrency: as it was read; NULL: not kept */
 	uint32_t before_length;
+	uint32_t promised; /* concurrency: who will come when the ledger covers them */
 	int64_t denied_ns; /* denied in this transaction until then; 0 not */
 	const struct ration__concurrency_conf *concurrency_conf; /* of the rules in force */
 	union {

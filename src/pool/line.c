@@ -51,8 +51,10 @@ static int64_t joining_round(const struct ration__line *line)
 
 static void join(struct ration__line *line, struct ration__queue *queue)
 {
-	/* who was away for a moment, such as while it was asked, goes on where it was */
-	if (!queue->joined || queue->round < line->round) {
+	/* Who was away for a moment, such as while it was asked, goes on where it was. A group's
+	 * queue lives only while its lanes wait or are asked: it stood in line all the while, and
+	 * were it put behind the others for each denial, its turn would never come. */
+	if (!queue->joined || (!queue->group && queue->round < line->round)) {
 		queue->round = joining_round(line);
 		queue->used = 0;
 		queue->joined = ++line->joins;

@@ -1,5 +1,6 @@
 /* Every kind of limit through the one decision, with a clock that the test moves. */
 #include "guard_fixture.h"
+#include <sys/wait.h>
 
 static struct fixture f;
 
@@ -751,4 +752,38 @@ Test(guard_limits, a_failure_whose_retry_the_budget_refuses_is_the_jobs_last)
 		cr_assert_eq(one.breaker_opened, i == 1, "%d", i);
 	}
 	ration__keyset_unref(keys);
+}
+
+Test(guard_limits, a_limit_may_have_its_own_policy_while_the_store_is_silent)
+{
+	static const uint32_t own[] = {
+		0, 1 + RATION__ON_FAILURE_OPEN, 1 + RATION__ON_FAILURE_CLOSED};
+	static const enum ration__decision expected[] = {
+		RATION__DENIED, RATION__ADMITTED, RATION__DENIED};
+
+	for (int i = 0; i < 3; i++) {
+		struct ration__grant grant = {0};
+		struct ration__keyset *keys;
+		struct ration__ask one;
+		pid_t peer;
+
+		f.rules.limit_count = 0;
+		f.rules.own.on_failure = RATION__ON_FAILURE_LOCAL;
+		add_quota(&f, "daily", 1000000, 24 * 3600 * S)->on_failure = own[i];
+		define(&f);
+		keys = keyset_of(&f, NULL, 0);
+		peer = stuck_peer(&f);
+		one = ask(&f, keys, &grant, false);
+		cr_expect_eq(one.decision, expected[i], "%d", i);
+		if (one.decision == RATION__DENIED)
+			cr_expect_eq(one.denial, RATION_DENIED_STORE);
+		else
+			cr_expect_eq(grant.mode, RATION__LOCAL);
+		kill(peer, SIGKILL);
+		waitpid(peer, NULL, 0);
+		settle(&f, &grant, RATION__SUCCESS);
+		ration__keyset_unref(keys);
+		ration__guard_close(f.guard);
+	}
+	f.guard = NULL;
 }

@@ -269,6 +269,42 @@ Test(pool_fair, permits_go_by_weights_however_many_lanes_wait)
 	close_lanes();
 }
 
+/* It was put behind the others for each denial, and its turn never came while they had jobs. */
+Test(pool_fair, who_asked_in_vain_has_not_lost_its_turn)
+{
+	const struct ration__ask no = {.decision = RATION__DENIED,
+		.rule = RATION__RULE_CONCURRENCY,
+		.denial = RATION_DENIED_CONCURRENCY};
+	struct ration__lane *lane, *others;
+	struct ration__job *job = NULL, *late, *next;
+
+	service.fairness = &by_tenant;
+	open_lanes();
+	add_many("globex", 10);
+	deny_all();
+	late = add("late", 0);
+	deny_all();
+	lane = late->lane;
+	for (int i = 0; i < 4; i++) {
+		ration__lanes_release(&lanes, &service, RATION__RULE_CONCURRENCY, 2);
+		for (int n = 0; n < 2; n++) {
+			next = take(&others);
+			if (next != late)
+				job = next;
+		}
+		cr_assert(job);
+		/* the other had one more, and now both wait */
+		others = job->lane;
+		cr_assert_eq(ration__lanes_put_back(&lanes, ration__lanes_pop(&lanes, others)), 0);
+		ration__lanes_return(&lanes, others,
+			&(struct ration__lane_answer){.asked = 2, .admitted = 1, .denied = &no});
+		finish(job);
+		deny(lane, late, RATION__RULE_CONCURRENCY, lanes.now_ns + 50);
+		cr_assert_eq(ration__line_first(&lane->queue->group->line), lane, "%d", i);
+	}
+	close_lanes();
+}
+
 Test(pool_fair, lane_that_goes_away_before_it_asks_costs_its_tenant_nothing)
 {
 	struct ration__lane *lane;
