@@ -787,3 +787,57 @@ Test(guard_limits, a_limit_may_have_its_own_policy_while_the_store_is_silent)
 	}
 	f.guard = NULL;
 }
+
+/* "records" and "used_bytes" of hot/. */
+static long inspected(const char *member)
+{
+	ration_error *err = NULL;
+	char *json, *at;
+	long value;
+
+	cr_assert_eq(ration__engine_inspect(f.engine, "", &json, &err), 0);
+	at = strstr(json, member);
+	cr_assert(at, "%s", json);
+	value = atol(at + strlen(member) + 1);
+	free(json);
+	return value;
+}
+
+Test(guard_limits, N18_what_is_over_is_cleaned)
+{
+	struct ration__grant grant = {0};
+	struct ration__limit *limit;
+	struct ration__keyset *keys;
+	long full, bytes = 0;
+
+	limit = add_limit(&f, "calls", RATION__LIMIT_WINDOW);
+	limit->window = (struct ration__window_conf){500 * (int64_t)RATION__MICRO, 60 * S};
+	snprintf(limit->per[0], sizeof(limit->per[0]), "tenant");
+	define(&f);
+	for (int i = 0; i < 300; i++) {
+		char name[16];
+		struct ration__pair tenant = {"tenant", name};
+
+		snprintf(name, sizeof(name), "%d", i);
+		keys = keyset_of(&f, &tenant, 1);
+		cr_assert(try(keys, &grant));
+		settle(&f, &grant, RATION__SUCCESS);
+		ration__keyset_unref(keys);
+	}
+	full = inspected("\"records\"");
+	cr_assert_geq(full, 300);
+	pass(&f, 3600 * S);
+	keys = keyset_of(&f, NULL, 0);
+	for (int window = 0; window < 5; window++) { /* the log of one key, at its fullest */
+		for (int i = 0; i < 500; i++) {
+			cr_assert(try(keys, &grant), "%d", i);
+			settle(&f, &grant, RATION__SUCCESS);
+		}
+		if (window == 1)
+			bytes = inspected("\"used_bytes\"");
+		pass(&f, 61 * S);
+	}
+	cr_assert_lt(inspected("\"records\""), 20, "of %ld", full);
+	cr_assert_leq(inspected("\"used_bytes\""), bytes, "old entries went");
+	ration__keyset_unref(keys);
+}
