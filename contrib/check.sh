@@ -7,15 +7,16 @@ top=$(cd "$(dirname "$0")/.." && pwd)
 
 usage() {
 	cat <<'END'
-Usage: contrib/check.sh [--sanitizer LIST] [--werror] [TEST...]
+Usage: contrib/check.sh [--sanitizer LIST] [--werror] [--quick] [TEST...]
 
   --sanitizer LIST   build with address,undefined or thread, in a folder of its own; with thread
                      only the stress programs run, as the test framework cannot
   --werror           warnings are errors
+  --quick            of the fleets in tests/multiproc, which take minutes, only one
   TEST...            only these, as tests/unit/test_store or tests/checks/layers.sh
 END
 }
-folder=build sanitizer='' options='--enable-tests --enable-testserver' tests=''
+folder=build sanitizer='' options='--enable-tests --enable-testserver' tests='' quick=''
 while [ $# -gt 0 ]; do
 	case $1 in
 	--sanitizer)
@@ -28,6 +29,7 @@ while [ $# -gt 0 ]; do
 		;;
 	--sanitizer=*) sanitizer=${1#*=} ;;
 	--werror) options="$options --enable-werror" ;;
+	--quick) quick=1 ;;
 	--help)
 		usage
 		exit 0
@@ -66,6 +68,8 @@ fi
 if [ -z "$tests" ]; then
 	tests=$(make -s list-tests)
 	[ "$sanitizer" != thread ] || tests=$(echo "$tests" | grep '^tests/stress/')
+	[ -z "$quick" ] || tests=$(echo "$tests" |
+		grep -v '^tests/multiproc/' && echo tests/multiproc/rate.sh)
 fi
 # shellcheck disable=SC2086
 make -j"$jobs" $(for one in $tests; do case $one in *.sh) ;; *) echo "$one" ;; esac; done)
