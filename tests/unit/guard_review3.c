@@ -375,11 +375,13 @@ Test(guard_review3, a_look_books_nothing)
 	define(&f);
 	keys = keyset_of(&f, NULL, 0);
 	cr_assert(try(keys, &grant));
+	settle(&f, &grant, RATION__SUCCESS);
 	one = (struct ration__ask){.keyset = keys, .may_book = true, .peek = true};
 	cr_assert_eq(ration__guard_transact(f.engine, &batch, -1), 0);
 	cr_assert_eq(one.decision, RATION__DENIED);
 	pass(&f, S);
 	cr_assert(try(keys, &grant));
+	settle(&f, &grant, RATION__SUCCESS);
 	ration__keyset_unref(keys);
 }
 
