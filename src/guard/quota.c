@@ -30,6 +30,8 @@
 #define RESERVE_PART 64
 /* A reset's record stays as long, for those who read the ledger before it. */
 #define RESET_STAYS_NS (3600 * RATION__NS_PER_S)
+/* Of one flush. */
+#define ROUNDS_MAX 4
 
 struct ledger_value {
 	union {
@@ -165,6 +167,8 @@ static int parse_value(const void *bytes, size_t length, struct ledger_value *va
 struct flush {
 	struct ration__ledger_request *request;
 	int64_t given; /* what this flush wrote ahead and nobody was told of yet */
+	bool foreign; /* what it brings to hot/ was written by another, who may not have told yet */
+	bool claims;  /* makes that its own, by a number that the other does not know */
 };
 
 static bool is_newer(const struct ledger_value *value, const struct ration__quota *quota)
@@ -214,7 +218,14 @@ static int write_ahead(
 	if (request->absent) {
 		if (take_over(flush, &now))
 			return RATION_EEMPTY;
+	} else if (flush->claims) {
+		take_over(flush, &now);
+		now.seq = ++quota->seq;
+		memcpy(value, &now, sizeof(now));
+		*length = sizeof(now);
+		return 0;
 	} else if (is_newer(&now, quota)) {
+		flush->foreign = now.epoch == quota->epoch;
 		take_over(flush, &now);
 		return RATION_EEMPTY;
 	}
@@ -242,19 +253,29 @@ static int write_ahead(
 	return 0;
 }
 
-/* Tells hot/ what is covered now. 1: its record is gone, and the flush should be done for none. */
-static int tell_hot(const struct ration__ledger_request *request, struct ration__txn *txn,
-	struct ration__record *record)
+enum told {
+	TOLD, /* or hot/ knew better */
+	GONE, /* its record is lost: the flush should be done for none */
+	UNCLAIMED,
+};
+
+/* Tells hot/ what is covered now. What another wrote and has not told is claimed first: else that
+ * one, finding hot/ lost after it was spent, would take it back as untold. */
+static enum told tell_hot(
+	const struct flush *flush, struct ration__txn *txn, struct ration__record *record)
 {
+	const struct ration__ledger_request *request = flush->request;
 	const struct ration__quota *from = &request->snapshot;
 	struct ration__quota *quota = record->quota;
 	struct ration__counter counter;
 
 	if (record->absent && !request->absent)
-		return 1;
+		return GONE;
 	if (!record->absent && (from->epoch < quota->epoch ||
 				       (from->epoch == quota->epoch && from->seq <= quota->seq)))
-		return 0; /* hot/ knows better by now */
+		return TOLD;
+	if (flush->foreign)
+		return UNCLAIMED;
 	if (record->absent || from->epoch > quota->epoch) {
 		*quota = *from;
 		record->length = sizeof(*quota); /* a log is of the past */
@@ -270,7 +291,7 @@ static int tell_hot(const struct ration__ledger_request *request, struct ration_
 	quota->window.rest_at_ns =
 		ration__max64(quota->window.rest_at_ns, txn->now_ns + request->conf.window_ns);
 	record->dirty = true;
-	return 0;
+	return TOLD;
 }
 
 /* Begins a transaction on one record, under the mutex. The record is NULL when the set is full. */
@@ -299,38 +320,42 @@ static int close_record(struct ration__engine *engine, int rc)
 	return rc;
 }
 
-static int install(struct ration__engine *engine, const struct ration__ledger_request *request)
+static int install(struct ration__engine *engine, const struct flush *flush, enum told *told)
 {
+	const struct ration__ledger_request *request = flush->request;
 	struct ration__record *record;
 	struct ration__txn *txn;
 	int rc = open_record(
 		engine, request->hash, request->key, request->key_length, &txn, &record);
-	int gone = 0;
 
 	if (rc == 0) {
-		gone = tell_hot(request, txn, record);
+		*told = tell_hot(flush, txn, record);
 		rc = ration__engine_end(engine, txn, 0);
 	}
-	if (rc == 0 && !gone)
+	if (rc == 0 && *told == TOLD)
 		atomic_fetch_add(&engine->ledger_news, 1);
-	rc = close_record(engine, rc);
-	return rc == 0 ? gone : rc;
+	return close_record(engine, rc);
 }
 
+/* hot/ may be lost while the disk is waited for: then once more, with nothing known. Who finds
+ * no end to it leaves it to the next ask. */
 static void work_one(struct ration__engine *engine, struct ration__ledger_request *request)
 {
 	struct flush flush = {.request = request};
+	enum told told = GONE;
 	int rc = 0;
 
-	/* hot/ may be lost while the disk is waited for: then once more, with nothing known */
-	for (int round = 0; round < 2; round++) {
+	for (int round = 0; round < ROUNDS_MAX && told != TOLD; round++) {
 		rc = ration__ledger_update(
 			engine->store, request->key, request->key_length, write_ahead, &flush);
+		if (rc == 0)
+			flush.foreign = false;
 		if (rc == 0 || rc == RATION_EEMPTY)
-			rc = install(engine, request);
-		if (rc <= 0)
+			rc = install(engine, &flush, &told);
+		if (rc < 0)
 			break;
-		request->absent = true;
+		flush.claims = told == UNCLAIMED;
+		request->absent = request->absent || told == GONE;
 	}
 	if (rc < 0)
 		ration__engine_log(engine, RATION_LOG_ERROR, "ledger: %s", ration_strerror(rc));

@@ -51,10 +51,10 @@ part() {
 say "second $judged to $seconds: sent $sent, allowed $allowed of $possible ($(part "$allowed" $possible)); after" \
 	"$settled s: allowed $(part "$late_allowed" $((rate * (seconds - settled)))), refused" \
 	"$(part "$late_refused" $((late_allowed + late_refused)))"
-least "part of what the server allows" "$(sized 0.9 0.95)" "$(part "$allowed" $possible)"
+timely least "part of what the server allows" "$(sized 0.9 0.95)" "$(part "$allowed" $possible)"
 # its burst is on top of the rate; what it refused was sent as well
 most "sent, of what the server allows" 1.05 "$(part "$sent" $((possible + rate)))"
-most "refused after the first seconds" "$(sized 0.04 0.02)" \
+timely most "refused after the first seconds" "$(sized 0.04 0.02)" \
 	"$(part "$late_refused" $((late_allowed + late_refused)))"
 is "nobody's job failed" 0 "$(results 'map(select(.outcome!="ok"))|length' 1 2 3 4 5 6 7 8)"
 for i in 1 2 3 4 5 6 7 8; do least "process $i sent" 1 "$(lines "$folder/out.$i")"; done

@@ -92,7 +92,7 @@ least "open again for its time" 1.9 "$pause_s"
 trip "probes"
 probes 1
 least "the fifth only when all four were judged" 0 "$pause_s"
-most "closed at once" 1 "$pause_s"
+timely most "closed at once" 1 "$pause_s"
 is "closed" closed "$(breaker rates)"
 
 # ---- by slow calls ----

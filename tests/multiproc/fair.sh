@@ -89,7 +89,7 @@ say "rate: $grants grants, fair $fair each, least $lowest, slow ones" \
 	"$(jq -c '[.["1"], .["2"]]' "$folder/figures"), commits a grant $per"
 least "the least share" "$(awk -v f="$fair" 'BEGIN { print f / 2 }')" "$lowest"
 most "commits a grant" 1.5 "$per"
-least "the rate is used: grants a second" 180 \
+timely least "the rate is used: grants a second" 180 \
 	"$(awk -v g="$grants" -v a="$from" -v b="$to" 'BEGIN { print g / (b - a) * 1e9 }')"
 # Forty on few cores are late to start what they were granted; from 100 ms on they must ask again.
 holds "window" "$judge" window "$log" 200 20 0.1
@@ -115,5 +115,5 @@ wait $all 2>/dev/null
 server_quiet
 say "the whole burst waited $whole ms, beside a stream"
 is "it was sent" 1 "$(grep -c '"query":"p=9&whole"' "$log")"
-most "milliseconds until the whole burst went" 3000 "$whole"
+timely most "milliseconds until the whole burst went" 3000 "$whole"
 finish

@@ -93,6 +93,15 @@ most() {
 	}
 }
 
+# What is true of a machine that has time for us: printed, and judged by FULL=1 alone.
+timely() { # least|most WHAT WANTED GOT
+	if [ "$full" = 1 ]; then
+		"$@"
+	else
+		say "$2: $4 (FULL=1 wants $1 $3)"
+	fi
+}
+
 # until_true WHAT COMMAND...: for at most 60 s
 until_true() {
 	what=$1
