@@ -81,6 +81,29 @@ typedef void (*ration_event_fn)(void *arg, enum ration_event event, const char *
 	const char *rule, const char *keys, double value);
 RATION_EXPORT void ration_config_on_event(ration_config *config, ration_event_fn fn, void *arg);
 
+/* A token provider: gives the token of the next attempt, without "Bearer ". Called on a thread of
+ * the client's own, so it may block (ask another service, decrypt a file); one call at a time for
+ * the same service and values of the keys in auth.per: attempts that come meanwhile share its
+ * answer. It may use any client but the one that asks. */
+typedef struct ration_token_ask ration_token_ask;
+RATION_EXPORT const char *ration_token_ask_service(const ration_token_ask *ask);
+/* The value of one of the keys in auth.per; "" for others. */
+RATION_EXPORT const char *ration_token_ask_key(const ration_token_ask *ask, const char *name);
+/* 1: the server answered 401 to the last token. */
+RATION_EXPORT int ration_token_ask_rejected(const ration_token_ask *ask);
+/* The answer; copied, and wiped after use. 0, RATION_EINVAL: control characters, or empty;
+ * RATION_ETOOBIG: above 16 KiB. */
+RATION_EXPORT int ration_token_ask_set(ration_token_ask *ask, const char *token);
+/* Returns RATION_TOKEN_OK; RATION_TOKEN_AGAIN: likewise, and when the server answers 401, ask once
+ * more; or a RATION_E*: the attempt fails with RATION_ETOKEN, and is retried as a connection that
+ * failed is. */
+enum { RATION_TOKEN_OK = 0, RATION_TOKEN_AGAIN = 1 };
+typedef int (*ration_token_fn)(void *arg, ration_token_ask *ask);
+/* For the service of that name; wins over its auth settings. fn NULL: none. [1] 0, RATION_EINVAL,
+ * RATION_ENOMEM. */
+RATION_EXPORT int ration_config_on_token(
+	ration_config *config, const char *service, ration_token_fn fn, void *arg);
+
 #ifdef __cplusplus
 }
 #endif

@@ -72,6 +72,8 @@ extern "C" {
 	X(EBODY, -86, TRANSPORT, 0, "response larger than its limit")                           \
 	X(EUNKNOWN, -87, TRANSPORT, 0, "sent, not answered, and not safe to repeat")            \
 	X(EREDIRECT, -88, TRANSPORT, 0, "redirect refused")                                     \
+	X(ETOKEN, -89, TRANSPORT, 1, "no token to be had")                                      \
+	X(EADDRESS, -90, TRANSPORT, 0, "address not allowed")                                   \
 	/* time */                                                                              \
 	X(ETIMEOUT, -100, TIMEOUT, 1, "timed out")                                              \
 	X(ECONNECTTIMEOUT, -101, TIMEOUT, 1, "connect timed out")                               \

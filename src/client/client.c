@@ -5,6 +5,8 @@
 #include <string.h>
 #include "base/hash.h"
 #include "base/util.h"
+#include "pool/nodes.h"
+#include "pool/token.h"
 #include "client/store.h"
 
 #define IN_FLIGHT_MAX 8192 /* of one worker */
@@ -39,6 +41,8 @@ struct ration__client_service *ration__client_service(const ration_client *clien
 
 static void free_service(struct ration__client_service *service)
 {
+	ration__tokens_free(service->tokens);
+	ration__nodes_free(service->nodes);
 	ration__guard_close(service->guard);
 	ration__service_conf_fini(&service->conf);
 	free((void *)service->fairness.weights);
@@ -66,6 +70,33 @@ static int load_fairness(struct ration__client_service *service, const ration_co
 	return 0;
 }
 
+/* Where its calls go, and as whom. */
+static int load_route(ration_client *client, const ration_config *config,
+	struct ration__client_service *service, ration_error **err)
+{
+	const struct ration__config_hooks *hooks = &client->hooks;
+	struct ration__nodes_options nodes = {.engine = client->engine,
+		.service = service->conf.name,
+		.conf = &service->conf,
+		.log = hooks->log,
+		.log_arg = hooks->log_arg,
+		.log_level = client->pool->options.log_level};
+	struct ration__tokens_options tokens = {.service = service->conf.name,
+		.auth = &service->conf.auth,
+		.log = hooks->log,
+		.log_arg = hooks->log_arg,
+		.log_level = client->pool->options.log_level};
+	int rc;
+
+	if (!service->conf.base)
+		return 0;
+	rc = ration__nodes_new(&nodes, &service->nodes);
+	if (rc < 0)
+		return ration__error_set(err, rc, "%s", ration_strerror(rc));
+	ration__config_token(config, service->conf.name, &tokens.provider, &tokens.provider_arg);
+	return ration__tokens_new(&tokens, &service->tokens, err);
+}
+
 static int make_service(ration_client *client, const ration_config *config, const char *name,
 	struct ration__client_service **out, ration_error **err)
 {
@@ -81,13 +112,17 @@ static int make_service(ration_client *client, const ration_config *config, cons
 		rc = ration__config_rules(config, name, rules, err);
 	if (rc == 0)
 		rc = ration__guard_open(client->engine, rules, &service->guard, err);
+	if (rc == 0)
+		rc = load_route(client, config, service, err);
 	if (rc == 0) {
 		rc = ration__pool_add_service(
 			client->pool, service->guard, &service->conf, &service->pool);
 		if (rc < 0)
 			ration__error_set(err, rc, "out of memory");
-		else
-			ration__pool_fair(service->pool, &service->fairness);
+	}
+	if (rc == 0) {
+		ration__pool_fair(service->pool, &service->fairness);
+		ration__pool_route(service->pool, service->nodes, service->tokens);
 	}
 	free(rules);
 	if (rc == 0)
@@ -159,9 +194,9 @@ static int size_connections(
 	return 0;
 }
 
-static int open_pool(ration_client *client, const ration_config *config,
-	const struct ration__config_hooks *hooks, ration_error **err)
+static int open_pool(ration_client *client, const ration_config *config, ration_error **err)
 {
+	const struct ration__config_hooks *hooks = &client->hooks;
 	struct ration__process_conf process;
 	struct ration__pool_options options = {.engine = client->engine,
 		.in_flight_max = IN_FLIGHT_MAX,
@@ -196,7 +231,6 @@ static void free_services(ration_client *client)
 
 int ration_client_open(const ration_config *config, ration_client **out, ration_error **err)
 {
-	struct ration__config_hooks hooks;
 	ration_client *client;
 	int rc;
 
@@ -206,11 +240,11 @@ int ration_client_open(const ration_config *config, ration_client **out, ration_
 	if (!client)
 		return ration__error_set(err, RATION_ENOMEM, "out of memory");
 	pthread_mutex_init(&client->mutex, NULL);
-	ration__config_hooks(config, &hooks);
+	ration__config_hooks(config, &client->hooks);
 	rc = ration__client_engine(config, false, &client->engine, err);
 	if (rc < 0)
 		goto no_engine;
-	rc = open_pool(client, config, &hooks, err);
+	rc = open_pool(client, config, err);
 	if (rc < 0)
 		goto no_pool;
 	rc = add_services(client, config, err);
@@ -229,12 +263,22 @@ no_engine:
 	return rc;
 }
 
+static void stop_tokens(ration_client *client)
+{
+	for (size_t i = 0; i < RATION__SERVICE_HEADS; i++)
+		for (struct ration__client_service *service = client->services[i]; service;
+			service = service->next)
+			if (service->tokens)
+				ration__tokens_stop(service->tokens);
+}
+
 void ration_client_close(ration_client *client)
 {
 	/* On a worker it would wait for itself. In a forked child the locks may be held by threads
 	 * that are not there: what the child inherited stays as it is. */
 	if (!client || ration__on_worker() || ration__pool_forked(client->pool))
 		return;
+	stop_tokens(client);
 	ration__pool_free(client->pool);
 	free_services(client);
 	ration__engine_close(client->engine);

@@ -23,11 +23,14 @@ struct ration__client_service {
 	struct ration__fairness_conf fairness_conf;
 	struct ration__fairness fairness; /* the same, as the pool wants it; weights owned */
 	struct ration__pool_service *pool;
+	struct ration__nodes *nodes;   /* NULL: not HTTP */
+	struct ration__tokens *tokens; /* NULL: none */
 };
 
 struct ration_client {
 	struct ration__engine *engine;
 	struct ration__pool *pool;
+	struct ration__config_hooks hooks;
 	pthread_mutex_t mutex; /* one service is added at a time */
 	_Atomic(struct ration__client_service *) services[RATION__SERVICE_HEADS];
 };

@@ -78,5 +78,8 @@ struct ration__config_hooks {
 	void *event_arg;
 };
 void ration__config_hooks(const ration_config *config, struct ration__config_hooks *out);
+/* The token provider given for that service; NULL in *fn: none. */
+void ration__config_token(
+	const ration_config *config, const char *service, ration_token_fn *fn, void **arg);
 
 #endif

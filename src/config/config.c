@@ -20,6 +20,9 @@ void ration_config_free(ration_config *config)
 	for (size_t i = 0; i < config->file_count; i++)
 		free(config->files[i]);
 	free(config->files);
+	for (size_t i = 0; i < config->token_count; i++)
+		free(config->tokens[i].service);
+	free(config->tokens);
 	free(config);
 }
 
@@ -99,4 +102,49 @@ void ration_config_on_event(ration_config *config, ration_event_fn fn, void *arg
 void ration__config_hooks(const ration_config *config, struct ration__config_hooks *out)
 {
 	*out = config->hooks;
+}
+
+/* ---- token providers ---- */
+
+static struct ration__token_hook *find_token(const ration_config *config, const char *service)
+{
+	for (size_t i = 0; i < config->token_count; i++)
+		if (strcmp(config->tokens[i].service, service) == 0)
+			return &config->tokens[i];
+	return NULL;
+}
+
+int ration_config_on_token(
+	ration_config *config, const char *service, ration_token_fn fn, void *arg)
+{
+	struct ration__token_hook *hook, *grown;
+	char *name;
+
+	if (!config || !service || !*service)
+		return RATION_EINVAL;
+	hook = find_token(config, service);
+	if (hook) {
+		hook->fn = fn;
+		hook->arg = arg;
+		return 0;
+	}
+	name = strdup(service);
+	grown = name ? realloc(config->tokens, (config->token_count + 1) * sizeof(*grown)) : NULL;
+	if (!grown) {
+		free(name);
+		return RATION_ENOMEM;
+	}
+	config->tokens = grown;
+	config->tokens[config->token_count++] =
+		(struct ration__token_hook){.service = name, .fn = fn, .arg = arg};
+	return 0;
+}
+
+void ration__config_token(
+	const ration_config *config, const char *service, ration_token_fn *fn, void **arg)
+{
+	const struct ration__token_hook *hook = find_token(config, service);
+
+	*fn = hook ? hook->fn : NULL;
+	*arg = hook ? hook->arg : NULL;
 }

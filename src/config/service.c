@@ -232,6 +232,8 @@ int ration__config_service(const ration_config *config, const char *service,
 	if (copy_strings(config, service, &sources, &conf) < 0)
 		return ration__error_set(err, RATION_ENOMEM, "%s", ration_strerror(RATION_ENOMEM));
 	*out = conf;
+	out->nodes = &out->base;
+	out->node_count = out->base != NULL;
 	return 0;
 }
 

@@ -34,6 +34,12 @@ struct ration__service_name {
 	char name[RATION__PART_MAX];
 };
 
+struct ration__token_hook {
+	char *service;
+	ration_token_fn fn;
+	void *arg;
+};
+
 struct ration_config {
 	struct ration__entry **entries; /* by path */
 	size_t count, capacity;
@@ -42,6 +48,8 @@ struct ration_config {
 	char **files;
 	size_t file_count;
 	struct ration__config_hooks hooks;
+	struct ration__token_hook *tokens; /* by service; token_count of them */
+	size_t token_count;
 };
 
 struct ration__entries {

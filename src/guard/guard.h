@@ -171,6 +171,7 @@ struct ration__settle {
 	bool overload; /* answered 429 or 503: concurrency limits that learn drop */
 	bool neutral;  /* answered, but neither 2xx nor overload: they neither grow nor drop (E8) */
 	bool throttle; /* a backoff signal for the adaptive limits that it passed */
+	bool node_cools;	/* the node that was asked keeps the cooldown, not the service */
 	int64_t elapsed_ns;	/* how long the attempt took */
 	int64_t retry_after_ns; /* what the server named with it, capped; 0 nothing */
 	int64_t stop_ns;	/* the server's fields say: nobody for so long; capped; 0 nothing */

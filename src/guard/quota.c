@@ -166,7 +166,8 @@ static int parse_value(const void *bytes, size_t length, struct ledger_value *va
 /* A request on its way through the ledger. */
 struct flush {
 	struct ration__ledger_request *request;
-	int64_t given; /* what this flush wrote ahead and nobody was told of yet */
+	uint64_t hot_epoch; /* the hot/ that there was when the ledger was looked at */
+	int64_t given;	    /* what this flush wrote ahead and nobody was told of yet */
 	bool foreign; /* what it brings to hot/ was written by another, who may not have told yet */
 	bool claims;  /* makes that its own, by a number that the other does not know */
 };
@@ -215,6 +216,7 @@ static int write_ahead(
 
 	if (parse_value(old, old_length, &now) < 0)
 		return RATION_EIO;
+	flush->foreign = false;
 	if (request->absent) {
 		if (take_over(flush, &now))
 			return RATION_EEMPTY;
@@ -269,7 +271,8 @@ static enum told tell_hot(
 	struct ration__quota *quota = record->quota;
 	struct ration__counter counter;
 
-	if (record->absent && !request->absent)
+	if (record->absent &&
+		(!request->absent || flush->hot_epoch != ration__store_epoch(txn->store)))
 		return GONE;
 	if (!record->absent && (from->epoch < quota->epoch ||
 				       (from->epoch == quota->epoch && from->seq <= quota->seq)))
@@ -346,11 +349,10 @@ static void work_one(struct ration__engine *engine, struct ration__ledger_reques
 	int rc = 0;
 
 	for (int round = 0; round < ROUNDS_MAX && told != TOLD; round++) {
+		flush.hot_epoch = ration__store_epoch(engine->store);
 		rc = ration__ledger_update(
 			engine->store, request->key, request->key_length, write_ahead, &flush);
 		if (rc == 0)
-			flush.foreign = false;
-		if (rc == 0 || rc == RATION_EEMPTY)
 			rc = install(engine, &flush, &told);
 		if (rc < 0)
 			break;

@@ -283,7 +283,7 @@ static int settle_cooldown(struct ration__engine *engine, struct ration__txn *tx
 	struct ration__record *record;
 	int rc;
 
-	if (for_ns <= 0)
+	if (for_ns <= 0 || settle->node_cools)
 		return 0;
 	rc = ration__cell_record(engine, keyset, keyset->cooldown, &record);
 	if (rc < 0)
@@ -402,7 +402,7 @@ static int load_all(struct ration__engine *engine, const struct ration__settle *
 	for (uint32_t i = 0; rc == 0 && i < keyset->limit_count; i++)
 		if (keyset->serial == keyset->guard->serial && needs_limit(settle, i))
 			rc = ration__cell_record(engine, keyset, &keyset->cells[i], &record);
-	if (rc == 0 && (settle->retry_after_ns > 0 || settle->stop_ns > 0))
+	if (rc == 0 && (settle->retry_after_ns > 0 || settle->stop_ns > 0) && !settle->node_cools)
 		rc = ration__cell_record(engine, keyset, keyset->cooldown, &record);
 	if (rc == 0 && keyset->budget &&
 		(settle->retry != RATION__NO_RETRY ||

@@ -195,10 +195,8 @@ size_t ration__call_origin_length(const char *base)
 	return n + strcspn(base + n, "/?#");
 }
 
-const char *ration__call_prefix(
-	const struct ration__call *call, const struct ration__service_conf *service, size_t *length)
+const char *ration__call_prefix(const struct ration__call *call, const char *base, size_t *length)
 {
-	const char *base = service->base;
 	size_t n = strlen(base);
 
 	if (call->flags & RATION__CALL_ORIGIN)

@@ -45,10 +45,9 @@ static inline const char *ration__call_method(const struct ration__call *call)
 	return (const char *)(call + 1);
 }
 
-/* The URL is prefix followed by target. The prefix is borrowed from the service and has a length.
+/* The URL is prefix followed by target. The prefix is the front of base, a node's.
  */
-const char *ration__call_prefix(const struct ration__call *call,
-	const struct ration__service_conf *service, size_t *length);
+const char *ration__call_prefix(const struct ration__call *call, const char *base, size_t *length);
 /* Length of "scheme://host:port" at the front of a base or prefix. */
 size_t ration__call_origin_length(const char *base);
 

@@ -38,7 +38,7 @@ static void put_attempts(struct ration__buffer *out, const ration_response *r)
 		const struct ration__attempt_note *note = &r->notes[i];
 
 		ration__buffer_puts(out, i ? ",{\"node\":" : "{\"node\":");
-		put_string(out, r->node);
+		put_string(out, r->notes[i].node);
 		if (note->code_or_status > 0)
 			ration__buffer_printf(out, ",\"status\":%d", note->code_or_status);
 		else if (note->code_or_status < 0)

@@ -15,10 +15,12 @@ src_libcore_la_SOURCES += \
 	src/http/pointer.c src/http/pointer.h \
 	src/http/ratelimit.c src/http/ratelimit.h \
 	src/http/receive.c \
+	src/http/redirect.c src/http/redirect.h \
 	src/http/request.c src/http/request.h src/http/request_job.c \
 	src/http/resolve.c src/http/resolve.h \
 	src/http/response.c src/http/response.h \
 	src/http/result.h \
+	src/http/send.h \
 	src/http/service.h \
 	src/http/sockets.c src/http/sockets.h \
 	src/http/structured.c src/http/structured.h src/http/structured_text.c \

@@ -160,9 +160,8 @@ static void keep_connections(struct ration__multi *m)
 		m->connections_max = want;
 }
 
-int ration__multi_start(struct ration__multi *m, const struct ration__service_conf *service,
-	const struct ration__call *call, const char *id, int64_t now_ns, void *user,
-	struct ration__transfer **transfer)
+int ration__multi_start(struct ration__multi *m, const struct ration__send *send, int64_t now_ns,
+	void *user, struct ration__transfer **transfer)
 {
 	struct ration__transfer *t;
 	int code;
@@ -178,7 +177,7 @@ int ration__multi_start(struct ration__multi *m, const struct ration__service_co
 	t->start_ns = t->progress_ns = now_ns;
 	ration__link_append(&m->active, &t->link);
 	ration__transfer_touch(t); /* the next tick sets its timer */
-	code = ration__transfer_prepare(t, service, call, id);
+	code = ration__transfer_prepare(t, send);
 	if (!code && ration__resolve_enter(&m->resolve, t, m->now_ns) &&
 		curl_multi_add_handle(m->curl, t->easy) != CURLM_OK)
 		code = RATION_ENOMEM;

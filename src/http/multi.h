@@ -16,6 +16,7 @@
 #include "policy/retry.h"
 
 struct ration__multi;
+struct ration__send; /* http/send.h */
 struct ration__transfer;
 
 struct ration__multi_options {
@@ -32,12 +33,11 @@ void ration__multi_free(struct ration__multi *multi);
 
 /* Starts one attempt; the next _tick begins to send it, so after the last start of a turn call
  * _tick once more rather than wait for nothing. One attempt is at most one send: libcurl's own
- * second try is refused, and told as AMBIGUOUS. now_ns: STEADY. service and call must outlive the
- * transfer. user comes back. id: the X-Request-ID to send unless the call has its own. 0,
- * RATION_ENOMEM, RATION_EURL …: then no transfer exists. */
-int ration__multi_start(struct ration__multi *multi, const struct ration__service_conf *service,
-	const struct ration__call *call, const char *id, int64_t now_ns, void *user,
-	struct ration__transfer **transfer);
+ * second try is refused, and told as AMBIGUOUS. now_ns: STEADY. send is read now; what it points to
+ * must outlive the transfer. user comes back. 0, RATION_ENOMEM, RATION_EURL …: then no transfer
+ * exists. */
+int ration__multi_start(struct ration__multi *multi, const struct ration__send *send,
+	int64_t now_ns, void *user, struct ration__transfer **transfer);
 /* Stops it at once; it will not come back from _done. */
 void ration__multi_cancel(struct ration__multi *multi, struct ration__transfer *transfer);
 

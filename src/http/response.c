@@ -32,14 +32,20 @@ static const char *put_text(struct layout *l, const char *text)
 	return text ? put(l, text, strlen(text) + 1, 1) : NULL;
 }
 
+static const char *base_of(const struct ration__response_parts *parts)
+{
+	return parts->base ? parts->base : parts->service->base;
+}
+
 static const char *put_url(struct layout *l, const struct ration__response_parts *parts)
 {
+	const char *base = base_of(parts);
 	size_t prefix_length, target_length;
 	const char *prefix, *target;
 
-	if (!parts->service->base)
-		return put_text(l, "");
-	prefix = ration__call_prefix(parts->call, parts->service, &prefix_length);
+	if (parts->url || !base)
+		return put_text(l, parts->url ? parts->url : "");
+	prefix = ration__call_prefix(parts->call, base, &prefix_length);
 	target = ration__call_text(parts->call, parts->call->target);
 	target_length = strlen(target) + 1;
 	char *url = put(l, prefix, prefix_length, 1);
@@ -61,6 +67,27 @@ static const struct ration__wait *put_waits(
 			waits[i] = (struct ration__wait){.name = name, .ns = parts->waits[i].ns};
 	}
 	return waits;
+}
+
+/* The names of their nodes go along, each once where it stands next to itself. */
+static const struct ration__attempt_note *put_notes(
+	struct layout *l, const struct ration__response_parts *parts)
+{
+	struct ration__attempt_note *notes = put(l, parts->notes,
+		parts->note_count * sizeof(*notes), _Alignof(struct ration__attempt_note));
+	const char *last = NULL, *copy = NULL;
+
+	for (uint32_t i = 0; i < parts->note_count; i++) {
+		const char *node =
+			parts->notes[i].node ? parts->notes[i].node : parts->service->base;
+
+		if (node != last)
+			copy = put_text(l, node);
+		last = node;
+		if (notes)
+			notes[i].node = copy;
+	}
+	return notes;
 }
 
 static double actual_of(const struct ration__response_parts *parts, const char *unit)
@@ -129,18 +156,16 @@ static const struct ration__cost_note *put_costs(
 static void lay_out(
 	struct layout *l, const struct ration__response_parts *parts, ration_response *r)
 {
-	size_t note_size = parts->note_count * sizeof(*parts->notes);
-
 	l->at = sizeof(*r);
 	r->waits = put_waits(l, parts);
-	r->notes = put(l, parts->notes, note_size, _Alignof(struct ration__attempt_note));
+	r->notes = put_notes(l, parts);
 	r->costs = put_costs(l, parts, &r->cost_count);
 	r->id = put_text(l, ration__call_text(parts->call, parts->call->id));
 	r->meta = put_text(l, ration__call_text(parts->call, parts->call->meta));
 	r->url = put_url(l, parts);
 	r->message = put_text(l, parts->message ? parts->message : "");
 	r->mode = put_text(l, parts->mode ? parts->mode : "exact");
-	r->node = put_text(l, parts->service->base ? parts->service->base : "");
+	r->node = put_text(l, base_of(parts) ? base_of(parts) : "");
 }
 
 ration_response *ration__response_new(const struct ration__response_parts *parts)

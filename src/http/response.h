@@ -8,9 +8,10 @@
 
 /* One line of "attempts" in the result. Kept by the job between attempts, so small. */
 struct ration__attempt_note {
+	const char *node;	/* its base URI; NULL: not known. Outlives the service's jobs */
+	uint32_t elapsed_us;	/* saturating */
 	int16_t code_or_status; /* > 0 a status, < 0 RATION_E* */
-	uint16_t reserved;
-	uint32_t elapsed_us; /* saturating */
+	bool redirected;	/* and it was followed: the next one is its hop */
 };
 
 /* Where the time before attempts went. name: "limit:NAME", "concurrency", "retry", "queue" … */
@@ -28,6 +29,8 @@ struct ration__cost_note {
 struct ration__response_parts {
 	const struct ration__call *call; /* copied from: id, url, meta, line */
 	const struct ration__service_conf *service;
+	const char *base;	      /* of the node that was last sent to; NULL: the service's */
+	const char *url;	      /* where a redirect led in the end; NULL */
 	int code;		      /* 0, a denial, RATION_E* */
 	const char *message;	      /* copied */
 	struct ration__attempt *last; /* taken over; NULL: nothing was sent */

@@ -158,12 +158,28 @@ static CURLcode set_origin(struct ration__transfer *t, const char *origin, size_
 	return rc == CURLUE_OUT_OF_MEMORY ? CURLE_OUT_OF_MEMORY : CURLE_URL_MALFORMAT;
 }
 
+/* A redirect's URL stands for itself. */
+static CURLcode make_hop_target(struct ration__transfer *t)
+{
+	const char *url = t->send.hop->url;
+	size_t origin = ration__call_origin_length(url);
+
+	ration__buffer_clear(&t->text);
+	if (url[origin] != '/')
+		ration__buffer_putc(&t->text, '/');
+	ration__buffer_append(&t->text, url + origin, strlen(url + origin) + 1);
+	return set_origin(t, url, origin);
+}
+
 static CURLcode make_target(struct ration__transfer *t)
 {
+	const char *base = t->send.base ? t->send.base : t->service->base;
 	size_t length, origin;
-	const char *prefix = ration__call_prefix(t->call, t->service, &length);
+	const char *prefix = ration__call_prefix(t->call, base, &length);
 	const char *target = ration__call_text(t->call, t->call->target);
 
+	if (t->send.hop)
+		return make_hop_target(t);
 	origin = ration__call_origin_length(prefix);
 	if (origin > length)
 		return CURLE_URL_MALFORMAT;
@@ -175,24 +191,44 @@ static CURLcode make_target(struct ration__transfer *t)
 	return set_origin(t, prefix, origin);
 }
 
+static bool is_foreign(const struct ration__transfer *t)
+{
+	return t->send.hop && t->send.hop->foreign;
+}
+
+/* Whether a header of that name goes along: a foreign origin gets only what tells it nothing. */
+static bool goes_along(const struct ration__transfer *t, const char *name, size_t length)
+{
+	return !is_foreign(t) || ration__header_may_cross(name, length);
+}
+
 /* The lines that are made here: they stand in the text, one after the other. */
-static unsigned make_lines(struct ration__transfer *t, const char *id)
+static unsigned make_lines(struct ration__transfer *t)
 {
 	const struct ration__service_conf *service = t->service;
+	const struct ration__send *send = &t->send;
 	unsigned made = 0;
 	bool has_id = t->call->flags & RATION__CALL_REQUEST_ID;
 
 	for (size_t i = 0; i < service->header_count; i++) {
 		const struct ration__header *header = &service->headers[i];
 
-		if (call_has_header(t->call, header->name))
+		if (call_has_header(t->call, header->name) ||
+			!goes_along(t, header->name, strlen(header->name)))
+			continue;
+		if (send->authorization && !strcasecmp(header->name, send->authorization_name))
 			continue;
 		has_id = has_id || strcasecmp(header->name, "X-Request-ID") == 0;
 		make_line(&t->text, header->name, header->value);
 		made++;
 	}
-	if (!has_id && id) {
-		make_line(&t->text, "X-Request-ID", id);
+	if (!has_id && send->id) {
+		make_line(&t->text, "X-Request-ID", send->id);
+		made++;
+	}
+	if (send->authorization && !is_foreign(t) &&
+		!call_has_header(t->call, send->authorization_name)) {
+		make_line(&t->text, send->authorization_name, send->authorization);
 		made++;
 	}
 	return made;
@@ -206,11 +242,22 @@ static bool has_header(const struct ration__transfer *t, const char *name)
 	return call_has_header(t->call, name);
 }
 
-/* Sent as a POST is: with a body, or by a method that says "Content-Length: 0" when it has none. */
-static bool posts(const struct ration__call *call)
+/* The call's, unless a redirect made it a GET. */
+static const char *method_of(const struct ration__transfer *t)
 {
-	const char *method = ration__call_method(call);
+	const char *method = ration__call_method(t->call);
 
+	return t->send.hop && t->send.hop->get && strcmp(method, "HEAD") != 0 ? "GET" : method;
+}
+
+/* Sent as a POST is: with a body, or by a method that says "Content-Length: 0" when it has none. */
+static bool posts(const struct ration__transfer *t)
+{
+	const struct ration__call *call = t->call;
+	const char *method = method_of(t);
+
+	if (t->send.hop && t->send.hop->get)
+		return false;
 	return call->flags & RATION__CALL_BODY || strcmp(method, "POST") == 0 ||
 	       strcmp(method, "PUT") == 0 || strcmp(method, "PATCH") == 0;
 }
@@ -228,8 +275,9 @@ static struct curl_slist *make_headers(struct ration__transfer *t, unsigned made
 		add_line(&lines, "User-Agent: " PACKAGE_NAME "/" PACKAGE_VERSION);
 	line = ration__call_text(call, call->headers);
 	for (unsigned i = 0; i < call->header_count; i++, line += strlen(line) + 1)
-		add_line(&lines, line);
-	if (posts(call)) {
+		if (goes_along(t, line, name_length(line)))
+			add_line(&lines, line);
+	if (posts(t)) {
 		add_line(&lines, "Expect:"); /* else up to a second is spent on "100 Continue" */
 		if (!has_header(t, "Content-Type"))
 			add_line(&lines, "Content-Type:"); /* libcurl would claim it were a form */
@@ -244,8 +292,8 @@ static struct curl_slist *make_headers(struct ration__transfer *t, unsigned made
 static CURLcode set_method(struct ration__transfer *t)
 {
 	const struct ration__call *call = t->call;
-	const char *method = ration__call_method(call);
-	bool post = posts(call);
+	const char *method = method_of(t);
+	bool post = posts(t);
 	bool get = !post && strcmp(method, "GET") == 0;
 	CURLcode rc;
 
@@ -273,15 +321,15 @@ static CURLcode set_method(struct ration__transfer *t)
 	return rc;
 }
 
-int ration__transfer_prepare(struct ration__transfer *t, const struct ration__service_conf *service,
-	const struct ration__call *call, const char *id)
+int ration__transfer_prepare(struct ration__transfer *t, const struct ration__send *send)
 {
 	struct curl_slist *headers;
 	unsigned made;
 	CURLcode rc;
 
-	t->service = service;
-	t->call = call;
+	t->send = *send;
+	t->service = send->service;
+	t->call = send->call;
 	t->forced = 0;
 	t->result = CURLE_OK;
 	t->status = 0;
@@ -295,7 +343,7 @@ int ration__transfer_prepare(struct ration__transfer *t, const struct ration__se
 	rc = make_target(t);
 	if (rc)
 		return rc == CURLE_OUT_OF_MEMORY ? RATION_ENOMEM : RATION_EURL;
-	made = make_lines(t, id);
+	made = make_lines(t);
 	if (t->text.failed)
 		return RATION_ENOMEM;
 	headers = make_headers(t, made);

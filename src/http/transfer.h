@@ -14,6 +14,7 @@
 #include "base/buffer.h"
 #include "base/heap.h"
 #include "http/multi.h"
+#include "http/send.h"
 
 /* Doubly linked, circular, with a head of the same type. */
 struct ration__link {
@@ -54,7 +55,8 @@ struct ration__transfer {
 	struct ration__link *touched_list;
 	CURL *easy;
 	struct ration__timer timer; /* at or before the earliest of its timeouts */
-	const struct ration__service_conf *service;
+	struct ration__send send;
+	const struct ration__service_conf *service; /* send's, as is the call */
 	const struct ration__call *call;
 	void *user;
 	int64_t start_ns, progress_ns;
@@ -88,9 +90,7 @@ struct ration__transfer *ration__transfer_new(
 	struct ration__sockets *sockets, struct ration__link *touched_list);
 void ration__transfer_free(struct ration__transfer *transfer);
 /* Sets the handle up for one request. 0, RATION_ENOMEM. */
-int ration__transfer_prepare(struct ration__transfer *transfer,
-	const struct ration__service_conf *service, const struct ration__call *call,
-	const char *id);
+int ration__transfer_prepare(struct ration__transfer *transfer, const struct ration__send *send);
 /* The earliest of its timeouts; *code is the error it ends with. */
 int64_t ration__transfer_deadline(const struct ration__transfer *transfer, int *code);
 /* Has a body to send, so that its phase may change without a callback. */

@@ -50,6 +50,15 @@ enum ration__end {
  * acted on and is repeated in any case. */
 enum ration__methods { RATION__METHODS_SAFE, RATION__METHODS_ALL, RATION__METHODS_NONE };
 
+/* Statuses as a set, in bits. */
+struct ration__status_set {
+	uint64_t bits[10]; /* 0 .. 639 */
+};
+static inline bool ration__status_in(const struct ration__status_set *set, int status)
+{
+	return status >= 0 && status < 640 && set->bits[status / 64] >> (status % 64) & 1;
+}
+
 struct ration__retry_conf {
 	uint32_t attempts;	     /* sends in all, >= 1 */
 	uint32_t throttled_attempts; /* answered 429 and the like, counted apart, >= 1 */
@@ -57,11 +66,14 @@ struct ration__retry_conf {
 	struct ration__backoff_conf backoff;  /* failures */
 	struct ration__backoff_conf throttle; /* 429 */
 	int64_t retry_after_max_ns;
+	/* Which statuses are what. Both empty: 408, 5xx and 429. */
+	struct ration__status_set transient, throttled;
 };
 
 struct ration__attempt_end {
 	enum ration__end end;
 	bool timed_out;		/* with NOT_SENT or AMBIGUOUS */
+	bool unsent;		/* with LOCAL: nothing has left this host */
 	int status;		/* with ANSWERED */
 	int64_t retry_after_ns; /* 0: none */
 	int64_t stop_ns;	/* RateLimit fields: nobody sends for so long; 0: none */

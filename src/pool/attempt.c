@@ -1,6 +1,6 @@
 /*
- * Attempts: starting them, and deciding what their end means: the job is over, or it rests and
- * goes through the guard again (every send takes its tokens and its permit anew).
+ * The end of attempts, and what it means: the job is over, or it rests and goes through the guard
+ * again (every send takes its tokens and its permit anew), to the same place or another.
  *
  * Private to the worker's thread; nothing here needs the mutex.
  */
@@ -8,19 +8,10 @@
 
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include "base/util.h"
-
-static uint64_t get(const _Atomic uint64_t *counter)
-{
-	return atomic_load_explicit(counter, memory_order_relaxed);
-}
-
-/* Only the worker writes its counters, so no locked instruction is needed. */
-static void count(_Atomic uint64_t *counter, int64_t n)
-{
-	atomic_store_explicit(counter, get(counter) + (uint64_t)n, memory_order_relaxed);
-}
+#include "http/redirect.h"
 
 void ration__worker_settle(struct ration__worker *worker, struct ration__flight *flight,
 	enum ration__outcome outcome, bool last, bool unused)
@@ -43,33 +34,51 @@ int ration__worker_rest(
 		return rc;
 	flight->phase = RATION__FLIGHT_RESTING;
 	flight->rest_ns = worker->now_ns;
-	count(&worker->resting, 1);
+	ration__worker_count(&worker->resting, 1);
 	return 0;
 }
 
 void ration__worker_unrest(struct ration__worker *worker, struct ration__flight *flight)
 {
 	ration__heap_remove(&worker->rests, &flight->timer);
-	count(&worker->resting, -1);
+	ration__worker_count(&worker->resting, -1);
 	flight->phase = RATION__FLIGHT_ENDED;
 }
 
-/* It flies no more. */
+/* It flies no more, or it waits for its token no more. */
 static void land(struct ration__worker *worker, struct ration__flight *flight)
 {
-	ration__flight_remove(&worker->flying, flight);
+	if (flight->phase == RATION__FLIGHT_FLYING) {
+		ration__flight_remove(&worker->flying, flight);
+		ration__worker_count(&worker->in_flight, -1);
+	}
 	ration__heap_remove(&worker->deadlines, &flight->job->timer);
 	flight->transfer = NULL;
 	flight->phase = RATION__FLIGHT_ENDED;
 	flight->has_attempt = true;
-	count(&worker->in_flight, -1);
 }
 
-/* The job's end; it leaves the pool once its outcome is settled. */
-static void end(struct ration__flight *flight, enum ration__job_end why, int code)
+void ration__flight_end(struct ration__flight *flight, enum ration__job_end why, int code)
 {
 	flight->job->end = (uint8_t)why;
 	flight->job->code = code;
+}
+
+void ration__flight_report(
+	struct ration__worker *worker, struct ration__flight *flight, enum ration__outcome outcome)
+{
+	const struct ration__attempt *attempt = &flight->attempt;
+	struct ration__node_report report = {.outcome = outcome,
+		.status = attempt->status,
+		.start_ns = attempt->start_ns,
+		.now_ns = worker->now_ns};
+
+	if (!flight->picked)
+		return;
+	flight->picked = false;
+	if (outcome == RATION__THROTTLED)
+		report.cool_ns = ration__max64(attempt->end.retry_after_ns, attempt->end.stop_ns);
+	ration__nodes_report(flight->job->service->nodes, flight->node, &report);
 }
 
 /* The service's budget of retries is asked when this attempt is settled; grants that the store did
@@ -82,6 +91,17 @@ static enum ration__wants_retry wants_retry(const struct ration__flight *flight)
 							     : RATION__RETRY;
 }
 
+/* What is kept while it rests says how the attempt ended, not what it received. The next attempt
+ * asks for a token of its own. */
+static void drop_answer(struct ration__flight *flight)
+{
+	ration__token_unref(flight->token);
+	flight->token = NULL;
+	ration__attempt_fini(&flight->attempt);
+	flight->attempt.headers = flight->attempt.body = NULL;
+	flight->attempt.headers_length = flight->attempt.body_length = 0;
+}
+
 /* Of what would be retried: true when the job rests. */
 static bool try_again(
 	struct ration__worker *worker, struct ration__flight *flight, int64_t delay_ns)
@@ -89,11 +109,11 @@ static bool try_again(
 	struct ration__job *job = flight->job;
 
 	if (worker->now_ns + delay_ns >= job->deadline_ns) {
-		end(flight, RATION__ENDED_NO_TIME, flight->attempt.code);
+		ration__flight_end(flight, RATION__ENDED_NO_TIME, flight->attempt.code);
 		return false;
 	}
 	if (ration__worker_rest(worker, flight, delay_ns) < 0) {
-		end(flight, RATION__ENDED_ATTEMPT, flight->attempt.code);
+		ration__flight_end(flight, RATION__ENDED_ATTEMPT, flight->attempt.code);
 		return false;
 	}
 	flight->retry = (uint8_t)wants_retry(flight);
@@ -101,10 +121,12 @@ static bool try_again(
 		"service %s: attempt %u of %u: %s; again in %.3f s", job->conf->name,
 		flight->attempts, job->conf->retry.attempts, flight->attempt.message,
 		(double)delay_ns / RATION__NS_PER_S);
-	/* what is kept while it rests says how the attempt ended, not what it received */
-	ration__attempt_fini(&flight->attempt);
-	flight->attempt.headers = flight->attempt.body = NULL;
-	flight->attempt.headers_length = flight->attempt.body_length = 0;
+	drop_answer(flight);
+	if (flight->hop && !flight->hop->pinned) { /* what led there may lead elsewhere by now */
+		free(flight->hop);
+		flight->hop = NULL;
+	}
+	flight->avoid = true;
 	return true;
 }
 
@@ -118,15 +140,104 @@ static enum ration__job_end exhausted(const struct ration__flight *flight)
 		       : RATION__ENDED_EXHAUSTED;
 }
 
-static void judge(struct ration__worker *worker, struct ration__flight *flight)
+/* On to somewhere else at once, as no retry: every send is decided anew all the same. */
+static bool go_on(struct ration__worker *worker, struct ration__flight *flight)
+{
+	if (ration__worker_rest(worker, flight, 0) < 0)
+		return false;
+	flight->uncounted++;
+	drop_answer(flight);
+	ration__worker_settle(worker, flight, RATION__SUCCESS, false, false);
+	return true;
+}
+
+/* A redirect that is followed: true. One that is not is an error of its own. */
+static bool follow(struct ration__worker *worker, struct ration__flight *flight)
+{
+	struct ration__attempt *attempt = &flight->attempt;
+	const struct ration__job *job = flight->job;
+	struct ration__hop *hop = NULL;
+	const char *why = NULL;
+	char *url;
+	int rc;
+
+	if (!ration__status_redirects(attempt->status) || attempt->code == 0)
+		return false;
+	url = ration__flight_url(flight);
+	rc = url ? ration__redirect_next(
+			   job->conf, ration__job_call(job), url, flight->hop, attempt, &hop, &why)
+		 : RATION_ENOMEM;
+	free(url);
+	if (rc == 0) {
+		free(flight->hop);
+		flight->hop = hop;
+		flight->avoid = false;
+		if (go_on(worker, flight)) {
+			flight->notes[flight->note_count - 1].redirected = true;
+			return true;
+		}
+		rc = RATION_ENOMEM;
+	}
+	attempt->code = rc;
+	if (why)
+		snprintf(attempt->message, sizeof(attempt->message), "%s: %s", ration_strerror(rc),
+			why);
+	return false;
+}
+
+/* The server does not know the token: another one is asked for, once. */
+static bool authorize_again(struct ration__worker *worker, struct ration__flight *flight)
+{
+	if (flight->attempt.status != 401 || flight->attempt.code == 0 || !flight->token ||
+		flight->rejected || !ration__token_again(flight->token))
+		return false;
+	flight->rejected = flight->token;
+	flight->token = NULL;
+	return go_on(worker, flight);
+}
+
+/* Of an attempt that failed: whether, when and where it is made again. */
+static bool retry(
+	struct ration__worker *worker, struct ration__flight *flight, enum ration__outcome outcome)
+{
+	struct ration__attempt *attempt = &flight->attempt;
+	struct ration__job *job = flight->job;
+	struct ration__retry_state state = {.attempts = flight->attempts - flight->uncounted,
+		.throttled = flight->throttled,
+		.previous_ns = flight->delay_ns,
+		.repeatable = ration__call_repeatable(ration__job_call(job))};
+	int64_t delay_ns = 0;
+
+	switch (ration__retry_decide(&job->conf->retry, &state, &attempt->end,
+		ration__random_next(&worker->random), &delay_ns)) {
+	case RATION__RETRY_AGAIN:
+		flight->delay_ns = delay_ns;
+		if (job->conf->failover && flight->node &&
+			attempt->end.end == RATION__END_NOT_SENT && !flight->hop &&
+			ration__nodes_have_other(job->service->nodes, flight->node, worker->now_ns))
+			delay_ns = 0;
+		return try_again(worker, flight, delay_ns);
+	case RATION__RETRY_EXHAUSTED:
+		ration__flight_end(flight, exhausted(flight), attempt->code);
+		break;
+	case RATION__RETRY_UNKNOWN:
+		ration__flight_end(flight, RATION__ENDED_ATTEMPT, RATION_EUNKNOWN);
+		break;
+	case RATION__RETRY_ACCEPT:
+	case RATION__RETRY_REFUSED:
+		ration__flight_end(flight, RATION__ENDED_ATTEMPT, attempt->code);
+		break;
+	}
+	(void)outcome;
+	return false;
+}
+
+void ration__worker_judge(struct ration__worker *worker, struct ration__flight *flight)
 {
 	struct ration__attempt *attempt = &flight->attempt;
 	struct ration__job *job = flight->job;
 	enum ration__outcome outcome = ration__outcome_of(&attempt->end);
-	struct ration__retry_state state = {.attempts = flight->attempts,
-		.repeatable = ration__call_repeatable(ration__job_call(job))};
-	int64_t delay_ns = 0;
-	bool again = false;
+	bool again;
 
 	attempt->end.retry_after_ns =
 		ration__min64(attempt->end.retry_after_ns, job->conf->retry.retry_after_max_ns);
@@ -135,30 +246,15 @@ static void judge(struct ration__worker *worker, struct ration__flight *flight)
 	flight->retry = RATION__NO_RETRY;
 	if (outcome == RATION__THROTTLED)
 		flight->throttled++;
-	state.throttled = flight->throttled;
-	state.previous_ns = flight->delay_ns;
+	ration__flight_report(worker, flight, outcome);
 	if (attempt->code == 0) { /* accepted, whatever its status */
-		end(flight, RATION__ENDED_ATTEMPT, 0);
+		ration__flight_end(flight, RATION__ENDED_ATTEMPT, 0);
 		ration__worker_settle(worker, flight, RATION__SUCCESS, true, false);
 		return;
 	}
-	switch (ration__retry_decide(&job->conf->retry, &state, &attempt->end,
-		ration__random_next(&worker->random), &delay_ns)) {
-	case RATION__RETRY_AGAIN:
-		again = try_again(worker, flight, delay_ns);
-		flight->delay_ns = delay_ns;
-		break;
-	case RATION__RETRY_EXHAUSTED:
-		end(flight, exhausted(flight), attempt->code);
-		break;
-	case RATION__RETRY_UNKNOWN:
-		end(flight, RATION__ENDED_ATTEMPT, RATION_EUNKNOWN);
-		break;
-	case RATION__RETRY_ACCEPT:
-	case RATION__RETRY_REFUSED:
-		end(flight, RATION__ENDED_ATTEMPT, attempt->code);
-		break;
-	}
+	if (follow(worker, flight) || authorize_again(worker, flight))
+		return;
+	again = retry(worker, flight, outcome);
 	ration__worker_settle(worker, flight, outcome, !again, false);
 }
 
@@ -172,9 +268,17 @@ void ration__worker_abort(struct ration__worker *worker, struct ration__flight *
 	bool slow = why == RATION__ENDED_DEADLINE &&
 		    elapsed_ns >= (job->deadline_ns - flight->begin_ns) / 2;
 
-	ration__multi_cancel(worker->multi, flight->transfer);
+	bool asking = flight->phase == RATION__FLIGHT_TOKEN;
+
+	if (asking && !ration__flight_stop_asking(flight)) {
+		flight->stop = (uint8_t)why; /* its token is just coming: then */
+		flight->stop_code = code;
+		return;
+	}
+	if (!asking)
+		ration__multi_cancel(worker->multi, flight->transfer);
 	*attempt = (struct ration__attempt){.code = code,
-		.sent = -1,
+		.sent = asking ? 0 : -1,
 		.start_ns = attempt->start_ns,
 		.end_ns = worker->io_ns,
 		.elapsed_us = elapsed_ns / 1000};
@@ -185,10 +289,12 @@ void ration__worker_abort(struct ration__worker *worker, struct ration__flight *
 	flight->retry = RATION__NO_RETRY;
 	snprintf(attempt->message, sizeof(attempt->message), "%s", ration_strerror(code));
 	land(worker, flight);
-	ration__flight_note(flight, attempt);
-	end(flight, why, code);
+	if (!asking)
+		ration__flight_note(flight, attempt);
+	ration__flight_end(flight, why, code);
+	ration__flight_report(worker, flight, slow ? RATION__FAILURE : RATION__IGNORED);
 	ration__worker_settle(
-		worker, flight, slow ? RATION__FAILURE : RATION__IGNORED, true, false);
+		worker, flight, slow && !asking ? RATION__FAILURE : RATION__IGNORED, true, asking);
 }
 
 void ration__worker_collect(struct ration__worker *worker)
@@ -202,73 +308,11 @@ void ration__worker_collect(struct ration__worker *worker)
 		flight->attempt = attempt;
 		land(worker, flight);
 		ration__flight_note(flight, &attempt);
-		judge(worker, flight);
+		ration__worker_judge(worker, flight);
 	}
 	while ((timer = ration__heap_first(&worker->deadlines)) && timer->at_ns <= worker->now_ns) {
 		struct ration__job *job = RATION__CONTAINER(timer, struct ration__job, timer);
 
 		ration__worker_abort(worker, job->flight, RATION__ENDED_DEADLINE, RATION_EDEADLINE);
-	}
-}
-
-/* ---- starting ---- */
-
-static void fail_start(struct ration__worker *worker, struct ration__flight *flight, int code)
-{
-	flight->phase = RATION__FLIGHT_ENDED;
-	end(flight, RATION__ENDED_ERROR, code);
-	ration__worker_settle(worker, flight, RATION__IGNORED, true, true);
-}
-
-static void launch_one(struct ration__worker *worker, struct ration__flight *flight)
-{
-	struct ration__job *job = flight->job;
-	int rc;
-
-	if (worker->now_ns - flight->grant.at_ns > RATION__LATE_NS) {
-		/* what was true when it was admitted may not be any more: ask again */
-		ration__worker_settle(worker, flight, RATION__IGNORED, false, true);
-		if (ration__worker_rest(worker, flight, 0) == 0)
-			return;
-		ration__flight_remove(&worker->settling, flight);
-		fail_start(worker, flight, RATION_ENOMEM);
-		return;
-	}
-	if (!flight->has_id) {
-		ration__uuid(&worker->random, flight->id);
-		flight->has_id = true;
-	}
-	if (flight->has_attempt)
-		ration__attempt_fini(&flight->attempt);
-	flight->has_attempt = false;
-	rc = ration__multi_start(worker->multi, job->conf, ration__job_call(job), flight->id,
-		worker->io_ns, flight, &flight->transfer);
-	if (rc == 0 && job->deadline_ns < RATION__NEVER) {
-		rc = ration__heap_set(&worker->deadlines, &job->timer, job->deadline_ns);
-		if (rc < 0)
-			ration__multi_cancel(worker->multi, flight->transfer);
-	}
-	if (rc < 0) {
-		fail_start(worker, flight, rc);
-		return;
-	}
-	flight->attempts++;
-	flight->mode = flight->grant.mode;
-	flight->attempt.start_ns = worker->io_ns;
-	flight->phase = RATION__FLIGHT_FLYING;
-	ration__flight_add(&worker->flying, flight);
-	count(&worker->in_flight, 1);
-	count(&worker->sent, 1);
-}
-
-void ration__worker_launch(struct ration__worker *worker)
-{
-	struct ration__flight *flight;
-
-	/* after the transaction: an attempt's time begins here, and a late admission is noticed */
-	ration__worker_read_clocks(worker);
-	while ((flight = worker->launching.first) != NULL) {
-		ration__flight_remove(&worker->launching, flight);
-		launch_one(worker, flight);
 	}
 }

@@ -24,7 +24,7 @@ static void end_queued(struct ration__worker *worker, struct ration__job *job)
 
 static void cancel_flight(struct ration__worker *worker, struct ration__flight *flight)
 {
-	if (flight->phase == RATION__FLIGHT_FLYING)
+	if (flight->phase == RATION__FLIGHT_FLYING || flight->phase == RATION__FLIGHT_TOKEN)
 		ration__worker_abort(worker, flight, RATION__ENDED_CANCEL, RATION_ECANCELLED);
 	else if (flight->phase == RATION__FLIGHT_RESTING) {
 		ration__worker_unrest(worker, flight);
@@ -130,6 +130,7 @@ static void release_lanes(struct ration__worker *worker)
 
 static void cancel_all(struct ration__worker *worker)
 {
+	struct ration__flight *flight, *next;
 	struct ration__job_queue queue;
 	struct ration__timer *timer;
 	struct ration__job *job;
@@ -143,6 +144,10 @@ static void cancel_all(struct ration__worker *worker)
 	}
 	while (worker->flying.first)
 		cancel_flight(worker, worker->flying.first);
+	for (flight = worker->asking.first; flight; flight = next) {
+		next = flight->next;
+		cancel_flight(worker, flight);
+	}
 	while ((timer = ration__heap_first(&worker->rests)) != NULL)
 		cancel_flight(worker, RATION__CONTAINER(timer, struct ration__flight, timer));
 }
@@ -240,6 +245,8 @@ static void fill_end(struct ration__settle *settle, const struct ration__flight 
 	settle->elapsed_ns = flight->attempt.elapsed_us * 1000;
 	settle->retry_after_ns = end->retry_after_ns;
 	settle->stop_ns = end->stop_ns;
+	settle->node_cools =
+		settle->throttle && flight->job && ration__service_node_cools(flight->job->service);
 	settle->retry = flight->retry;
 	settle->last_retry_cost = flight->retry_cost;
 }

@@ -3,6 +3,7 @@
 
 #include <stdio.h>
 #include "base/util.h"
+#include "http/redirect.h"
 
 #define MESSAGE_MAX 512
 
@@ -106,6 +107,8 @@ static ration_response *make_response(const struct ration__worker *worker, struc
 	write_message(worker, job, message, sizeof(message));
 	parts.wait_count = write_waits(worker, job, waits);
 	if (flight) {
+		parts.base = flight->node ? ration__node_uri(flight->node) : NULL;
+		parts.url = flight->hop ? flight->hop->url : NULL;
 		parts.notes = flight->notes;
 		parts.note_count = flight->note_count;
 		parts.attempts = flight->attempts;

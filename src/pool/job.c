@@ -147,5 +147,6 @@ void ration__flight_note(struct ration__flight *flight, const struct ration__att
 	*note = (struct ration__attempt_note){
 		.code_or_status = (int16_t)(attempt->status > 0 ? attempt->status : attempt->code),
 		.elapsed_us = attempt->elapsed_us > UINT32_MAX ? UINT32_MAX
-							       : (uint32_t)attempt->elapsed_us};
+							       : (uint32_t)attempt->elapsed_us,
+		.node = flight->node ? ration__node_uri(flight->node) : NULL};
 }

@@ -6,7 +6,7 @@
  *                          +-------------- HELD ---------------+
  *                          |                                   |
  *     INBOX --> QUEUED --> | CLAIMED --> FLYING ---> ENDED     | --> DONE
- *                 ^        |    |          |  ^                |
+ *                 ^        |    | \-TOKEN-/ |  ^                |
  *                 |<-------|----+          v  |                |
  *                 |<-------|--------- RESTING (between attempts)
  *                          +-----------------------------------+
@@ -27,6 +27,8 @@
 #include "http/multi.h"
 #include "http/request.h"
 #include "http/response.h"
+#include "pool/nodes.h"
+#include "pool/token.h"
 #include "pool/table.h"
 
 struct ration__lane;
@@ -42,6 +44,7 @@ enum ration__job_state {
 
 enum ration__flight_phase {
 	RATION__FLIGHT_CLAIMED, /* the guard is being asked */
+	RATION__FLIGHT_TOKEN,	/* admitted: its token is being asked for */
 	RATION__FLIGHT_FLYING,
 	RATION__FLIGHT_RESTING,
 	RATION__FLIGHT_ENDED, /* the job is over; its outcome is not settled yet */
@@ -140,14 +143,24 @@ struct ration__flight {
 	struct ration__worker *worker;
 	struct ration__flight *next, **link; /* its worker's flying, settling or free ones */
 	struct ration__grant grant;
-	struct ration__transfer *transfer; /* FLYING */
-	struct ration__timer timer;	   /* RESTING: when to go on */
-	int64_t begin_ns;		   /* submit */
-	int64_t rest_ns;		   /* RESTING: since when */
-	int64_t delay_ns;		   /* the last one between attempts */
+	struct ration__transfer *transfer;  /* FLYING */
+	struct ration__node *node;	    /* FLYING: picked. Else the last one, or NULL */
+	struct ration__hop *hop;	    /* where a redirect led; owned; NULL */
+	struct ration__token *token;	    /* of this attempt; counted; NULL */
+	struct ration__token *rejected;	    /* answered 401: another is asked for; counted; NULL */
+	struct ration__token_waiter waiter; /* TOKEN */
+	struct ration__timer timer;	    /* RESTING: when to go on */
+	int64_t begin_ns;		    /* submit */
+	int64_t rest_ns;		    /* RESTING: since when */
+	int64_t delay_ns;		    /* the last one between attempts */
 	uint32_t attempts, throttled;
-	uint8_t phase; /* enum ration__flight_phase */
+	uint32_t uncounted; /* of the attempts: those that led elsewhere, or to another token */
+	uint8_t phase;	    /* enum ration__flight_phase */
 	bool has_id, has_attempt;
+	bool picked;  /* the node is in use by this attempt */
+	uint8_t stop; /* TOKEN: enum ration__job_end, with stop_code: to be ended when it comes */
+	int stop_code;
+	bool avoid; /* the last attempt failed on its node: another one, if there is one */
 	/* what to settle */
 	bool settling, stuck, last, unused;
 	uint8_t outcome; /* enum ration__outcome */

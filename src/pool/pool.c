@@ -159,6 +159,13 @@ int ration__pool_add_service(struct ration__pool *pool, struct ration__guard *gu
 	return 0;
 }
 
+void ration__pool_route(struct ration__pool_service *service, struct ration__nodes *nodes,
+	struct ration__tokens *tokens)
+{
+	service->nodes = nodes;
+	service->tokens = tokens;
+}
+
 /* ---- waking ---- */
 
 static void write_event(struct ration__worker *worker)

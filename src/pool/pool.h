@@ -74,6 +74,10 @@ bool ration__on_worker(void);
 int ration__pool_add_service(struct ration__pool *pool, struct ration__guard *guard,
 	const struct ration__service_conf *conf, struct ration__pool_service **service);
 
+/* Where its attempts go, and as whom (NULL: as nobody); before the first job. Both outlive the
+ * pool's workers. */
+void ration__pool_route(struct ration__pool_service *service, struct ration__nodes *nodes,
+	struct ration__tokens *tokens);
 /* Whose turn it is among the service's jobs; before the first of them. fairness outlives the pool.
  */
 void ration__pool_fair(

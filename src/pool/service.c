@@ -3,6 +3,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "pool/nodes.h"
 
 void ration__service_read(struct ration__pool_service *service)
 {
@@ -98,4 +99,12 @@ bool ration__service_settles(const struct ration__pool_service *service, int rul
 		if (strcmp(service->conf->actuals[i].unit, limit->unit) == 0)
 			return true;
 	return false;
+}
+
+bool ration__service_node_cools(const struct ration__pool_service *service)
+{
+	const char(*per)[RATION__KEYNAME_MAX] = service->rules.cooldown_per;
+
+	return service->nodes && ration__nodes_count(service->nodes) > 1 &&
+	       (!per[0][0] || (!strcmp(per[0], "node") && !per[1][0]));
 }

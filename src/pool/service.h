@@ -9,6 +9,8 @@
 #include "pool/line.h"
 
 struct ration__group;
+struct ration__nodes;
+struct ration__tokens;
 
 /* "limit:requests" and its kin, made once and kept, so that jobs can point to them. */
 struct ration__reason {
@@ -38,6 +40,8 @@ struct ration__pool_service {
 	struct ration__guard *guard;
 	const struct ration__service_conf *conf;
 	const struct ration__fairness *fairness; /* NULL: none; set before the first job */
+	struct ration__nodes *nodes;		 /* NULL: not HTTP; likewise, as the next */
+	struct ration__tokens *tokens;		 /* NULL: none */
 	struct ration__own_rules own;		 /* constant: this process's own choice */
 	struct ration__observed observed;
 	/* under the pool's mutex */
@@ -64,6 +68,8 @@ const char (*ration__service_per(
 uint32_t ration__service_weight(const struct ration__pool_service *service, const char *tenant);
 /* Does what this rule denied end by what others do, rather than at a time? */
 bool ration__service_eventful(const struct ration__pool_service *service, int rule);
+/* A server's "not now" is its node's alone: there are others to go to. */
+bool ration__service_node_cools(const struct ration__pool_service *service);
 /* A limit whose true costs come with the answers: what it has may come back before its time, here
  * and in other processes. */
 bool ration__service_settles(const struct ration__pool_service *service, int rule);

@@ -54,6 +54,11 @@ void ration__flight_free(struct ration__worker *worker, struct ration__flight *f
 	if (flight->has_attempt)
 		ration__attempt_fini(&flight->attempt);
 	flight->has_attempt = false;
+	free(flight->hop);
+	ration__token_unref(flight->token);
+	ration__token_unref(flight->rejected);
+	flight->hop = NULL;
+	flight->token = flight->rejected = NULL;
 	if (worker->free_count >= FREE_MAX) {
 		free(flight);
 		return;
@@ -76,6 +81,14 @@ struct ration__flight *ration__flight_renew(
 	fresh->retry_cost = flight->retry_cost;
 	fresh->attempts = flight->attempts;
 	fresh->throttled = flight->throttled;
+	fresh->uncounted = flight->uncounted;
+	fresh->node = flight->node;
+	fresh->avoid = flight->avoid;
+	fresh->hop = flight->hop;
+	fresh->token = flight->token;
+	fresh->rejected = flight->rejected;
+	flight->hop = NULL;
+	flight->token = flight->rejected = NULL;
 	fresh->phase = flight->phase;
 	fresh->mode = flight->mode;
 	fresh->has_id = flight->has_id;
@@ -178,6 +191,7 @@ static bool go_round(struct ration__worker *worker)
 	bool again = false;
 
 	ration__worker_collect(worker);
+	ration__worker_take_tokens(worker);
 	if (ration__worker_has_work(worker)) {
 		ration__worker_prepare(worker);
 		if (worker->ask_count ||
@@ -202,8 +216,9 @@ static bool is_over(struct ration__worker *worker)
 	if (!atomic_load(&worker->pool->closing))
 		return false;
 	/* swept: all lanes were emptied since, and nothing was asked for after that */
-	if (!worker->swept || worker->flying.first || worker->rests.count || worker->done.first ||
-		worker->launching.first || !ration__inbox_empty(&worker->pool->inbox))
+	if (!worker->swept || worker->flying.first || worker->asking.first || worker->rests.count ||
+		worker->done.first || worker->launching.first ||
+		!ration__inbox_empty(&worker->pool->inbox))
 		return false;
 	if (!worker->settling.first && !worker->stuck.first)
 		return true;
@@ -245,6 +260,7 @@ int ration__worker_init(struct ration__worker *worker, struct ration__pool *pool
 	ration__flight_list_init(&worker->flying);
 	ration__flight_list_init(&worker->settling);
 	ration__flight_list_init(&worker->launching);
+	ration__flight_list_init(&worker->asking);
 	ration__flight_list_init(&worker->stuck);
 	ration__job_queue_init(&worker->done);
 	worker->event_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -8,7 +8,7 @@
  *     batch.c     likewise: lanes -> asks                                      (_take)
  *     dispatch.c  without: one transaction, settles first, then asks           (_transact)
  *     results.c   with the mutex: asked jobs back to lanes, or off; ended ones (_results)
- *     attempt.c   start what was admitted                                      (_launch)
+ *     launch.c    start what was admitted: node, token, transfer               (_launch)
  *     finish.c    responses of what ended, to queue, callback or waiter        (_finish)
  *
  * Responses are handed out after the transaction that settled them: who sees one and submits the
@@ -22,7 +22,9 @@
 #define POOL_WORKER_H
 
 #include "base/clock.h"
+#include "pool/nodes.h"
 #include "pool/pool.h"
+#include "pool/token.h"
 
 struct ration__claim {
 	struct ration__lane *lane;
@@ -40,6 +42,7 @@ struct ration__worker {
 	struct ration__multi *multi;
 	struct ration__random random;
 	_Atomic bool poked; /* look at everything: set before the eventfd is written */
+	_Atomic(struct ration__token_waiter *) answered; /* tokens that came, by next */
 	/* written by the worker, read by anyone; they need no order */
 	_Atomic uint64_t completed, sent, in_flight, resting;
 	_Atomic int64_t rest_until_ns; /* the first of the resting ones */
@@ -57,9 +60,10 @@ struct ration__worker {
 	struct ration__heap rests;     /* flights */
 	struct ration__heap deadlines; /* jobs that fly */
 	struct ration__flight_list flying, settling, launching;
-	struct ration__flight_list stuck; /* settling, but the store does not answer */
-	int64_t stuck_ns;		  /* when to try them again */
-	struct ration__flight *free;	  /* by next */
+	struct ration__flight_list asking; /* TOKEN */
+	struct ration__flight_list stuck;  /* settling, but the store does not answer */
+	int64_t stuck_ns;		   /* when to try them again */
+	struct ration__flight *free;	   /* by next */
 	uint32_t free_count;
 	struct ration__job_queue done; /* to be completed */
 	int transact_rc;
@@ -85,10 +89,34 @@ void ration__worker_read_clocks(struct ration__worker *worker);
 struct ration__flight *ration__flight_new(struct ration__worker *worker, struct ration__job *job);
 void ration__flight_free(struct ration__worker *worker, struct ration__flight *flight);
 
+/* launch.c */
+void ration__worker_launch(struct ration__worker *worker);
+/* Tokens that were asked for have come: their flights are launched in this tick. */
+void ration__worker_take_tokens(struct ration__worker *worker);
+/* A flight in TOKEN asks no more: it is no list's. False: its token has just come, and it is taken
+ * by _take_tokens instead. */
+bool ration__flight_stop_asking(struct ration__flight *flight);
+
 /* attempt.c */
 void ration__worker_collect(struct ration__worker *worker);
-void ration__worker_launch(struct ration__worker *worker);
-/* Ends a flying job's attempt from our side: cancelled, or its time is over. */
+/* A counter of its own: only the worker writes it, so no locked instruction is needed. */
+static inline void ration__worker_count(_Atomic uint64_t *counter, int64_t n)
+{
+	atomic_store_explicit(counter,
+		atomic_load_explicit(counter, memory_order_relaxed) + (uint64_t)n,
+		memory_order_relaxed);
+}
+/* The job's end; it leaves the pool once its outcome is settled. */
+void ration__flight_end(struct ration__flight *flight, enum ration__job_end why, int code);
+/* Its end is judged: retried, led elsewhere, or over. */
+void ration__worker_judge(struct ration__worker *worker, struct ration__flight *flight);
+/* Where it went, or goes: the caller frees it; NULL: out of memory. */
+char *ration__flight_url(const struct ration__flight *flight);
+/* What became of it is told to its node. */
+void ration__flight_report(
+	struct ration__worker *worker, struct ration__flight *flight, enum ration__outcome outcome);
+/* Ends the attempt of a flying job, or of one that asks for its token, from our side: cancelled, or
+ * its time is over. */
 void ration__worker_abort(struct ration__worker *worker, struct ration__flight *flight,
 	enum ration__job_end end, int code);
 /* A flight for the same job without the grant, which the old one keeps. NULL: out of memory. */

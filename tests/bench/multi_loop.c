@@ -12,6 +12,7 @@
 #include <unistd.h>
 #include "base/util.h"
 #include "http/multi.h"
+#include "http/send.h"
 
 static int64_t now(void)
 {
@@ -31,13 +32,15 @@ struct bench {
 
 static void start(struct bench *b, int64_t now_ns)
 {
+	struct ration__send send = {.service = &b->service,
+		.call = b->call,
+		.id = "01234567-89ab-4cde-8f01-23456789abcd"};
 	struct ration__transfer *transfer;
 
 	if (b->started == b->wanted)
 		return;
 	b->started++;
-	if (ration__multi_start(b->multi, &b->service, b->call,
-		    "01234567-89ab-4cde-8f01-23456789abcd", now_ns, b, &transfer))
+	if (ration__multi_start(b->multi, &send, now_ns, b, &transfer))
 		abort();
 }
 

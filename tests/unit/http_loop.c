@@ -78,8 +78,8 @@ void loop_turn(struct loop *l, int ms)
 struct ration__transfer *loop_start(struct loop *l, const struct ration__call *call, void *user)
 {
 	struct ration__transfer *transfer = NULL;
-	int code = ration__multi_start(
-		l->multi, &l->service, call, "the-id", loop_now(l), user, &transfer);
+	struct ration__send send = {.service = &l->service, .call = call, .id = "the-id"};
+	int code = ration__multi_start(l->multi, &send, loop_now(l), user, &transfer);
 
 	cr_assert_eq(code, 0, "%s", ration_code_name(code));
 	return transfer;

@@ -3,6 +3,7 @@
 #define HTTP_LOOP_H
 
 #include "http/multi.h"
+#include "http/send.h"
 #include "http_server.h"
 
 struct loop {

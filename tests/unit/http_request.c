@@ -42,7 +42,7 @@ static void url_of(const struct ration__call *call, const struct ration__service
 	char *out, size_t size)
 {
 	size_t length;
-	const char *prefix = ration__call_prefix(call, conf, &length);
+	const char *prefix = ration__call_prefix(call, conf->base, &length);
 
 	snprintf(out, size, "%.*s%s", (int)length, prefix, ration__call_text(call, call->target));
 }
