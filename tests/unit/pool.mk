@@ -31,8 +31,10 @@ tests_unit_test_pool_govern_CFLAGS = $(suite_cflags)
 tests_unit_test_pool_govern_LDADD = $(suite_ldadd)
 
 # Plain programs, so that they run under ThreadSanitizer too; argument: how much of it.
-check_PROGRAMS += tests/stress/pool_inbox tests/stress/pool_jobs
-TESTS += tests/stress/pool_inbox tests/stress/pool_jobs
+check_PROGRAMS += tests/stress/pool_inbox tests/stress/pool_jobs tests/stress/pool_chaos
+TESTS += tests/stress/pool_inbox tests/stress/pool_jobs tests/stress/pool_chaos
+tests_stress_pool_chaos_SOURCES = tests/stress/pool_chaos.c
+tests_stress_pool_chaos_LDADD = src/libcore.la
 tests_stress_pool_inbox_SOURCES = tests/stress/pool_inbox.c
 tests_stress_pool_inbox_LDADD = src/libcore.la
 tests_stress_pool_jobs_SOURCES = tests/stress/pool_jobs.c tests/unit/http_server.c \
