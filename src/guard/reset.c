@@ -41,6 +41,24 @@ static int put_zero(struct ration__txn *txn, const uint8_t *key, size_t key_leng
 	return put(txn, key, key_length, &zero, size);
 }
 
+/* A copy of a record of least to size bytes; one of another size is dropped. *length stays 0 when
+ * there is nothing left to reset. */
+static int load(struct ration__txn *txn, const uint8_t *key, size_t key_length, size_t least,
+	void *copy, size_t size, size_t *length)
+{
+	const void *value;
+	size_t found;
+	int rc = ration__txn_get(txn, key, key_length, RATION__LAYOUT(key[0]), &value, &found);
+
+	if (rc < 0)
+		return rc == RATION_EEMPTY ? 0 : rc;
+	if (found < least || found > size)
+		return drop(txn, key, key_length);
+	memcpy(copy, value, found);
+	*length = found;
+	return 0;
+}
+
 /* Closed, but not forgotten: results of calls that are out must not count as those of later probes.
  */
 static int reset_breaker(struct ration__txn *txn, const uint8_t *key, size_t key_length)
@@ -49,15 +67,11 @@ static int reset_breaker(struct ration__txn *txn, const uint8_t *key, size_t key
 		struct ration__breaker state;
 		unsigned char bytes[RATION__BREAKER_SIZE_MAX];
 	} copy;
-	const void *value;
-	size_t length;
-	int rc = ration__txn_get(txn, key, key_length, RATION__LAYOUT(key[0]), &value, &length);
+	size_t length = 0;
+	int rc = load(txn, key, key_length, sizeof(copy.state), &copy, sizeof(copy), &length);
 
-	if (rc < 0)
-		return rc == RATION_EEMPTY ? 0 : rc;
-	if (length < sizeof(copy.state) || length > sizeof(copy))
-		return drop(txn, key, key_length);
-	memcpy(&copy, value, length);
+	if (rc < 0 || !length)
+		return rc;
 	ration__breaker_reset(&copy.state);
 	if (copy.state.rest_at_ns > txn->now_ns)
 		return put(txn, key, key_length, &copy, length);
@@ -72,15 +86,11 @@ static int reset_concurrency(struct ration__txn *txn, const uint8_t *key, size_t
 		struct ration__concurrency state;
 		unsigned char bytes[RATION__CONCURRENCY_SIZE_MAX];
 	} copy;
-	const void *value;
-	size_t length;
-	int rc = ration__txn_get(txn, key, key_length, RATION__LAYOUT(key[0]), &value, &length);
+	size_t length = 0;
+	int rc = load(txn, key, key_length, sizeof(copy.state), &copy, sizeof(copy), &length);
 
-	if (rc < 0)
-		return rc == RATION_EEMPTY ? 0 : rc;
-	if (length < sizeof(copy.state) || length > sizeof(copy))
-		return drop(txn, key, key_length);
-	memcpy(&copy, value, length);
+	if (rc < 0 || !length)
+		return rc;
 	if (copy.state.count == 0)
 		return drop(txn, key, key_length);
 	copy.state.limit = 0;

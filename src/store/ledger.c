@@ -220,6 +220,19 @@ static void complain(struct ration__store *store, int rc)
 	store->hooks.log(store->hooks.arg, RATION_LOG_ERROR, text);
 }
 
+/* Commits what was written, unless rc says that it could not be. */
+static int finish(struct ration__store *store, MDB_txn *txn, int rc)
+{
+	struct ration__ledger *ledger = &store->ledger;
+
+	if (rc == 0 && !ration__gate_is(&store->header->ledger_gate, store->name))
+		rc = RATION_ESTORE; /* taken for dead meanwhile: another may be writing */
+	if (rc == 0)
+		return ration__env_error(ration__env_commit(&ledger->env, txn));
+	ration__env_abort(&ledger->env, txn);
+	return rc;
+}
+
 int ration__ledger_update(struct ration__store *store, const void *key, size_t key_length,
 	ration__ledger_fn fn, void *arg)
 {
@@ -236,13 +249,7 @@ int ration__ledger_update(struct ration__store *store, const void *key, size_t k
 		goto out;
 	rc = ration__env_error(ration__env_begin(&ledger->env, &txn));
 	if (rc == 0) {
-		rc = update_inside(ledger, txn, &stored, fn, arg);
-		if (rc == 0 && !ration__gate_is(&store->header->ledger_gate, store->name))
-			rc = RATION_ESTORE; /* taken for dead meanwhile: another may be writing */
-		if (rc == 0)
-			rc = ration__env_error(ration__env_commit(&ledger->env, txn));
-		else
-			ration__env_abort(&ledger->env, txn);
+		rc = finish(store, txn, update_inside(ledger, txn, &stored, fn, arg));
 	}
 	ration__gate_release(&store->header->ledger_gate);
 	if (rc == RATION_EEMPTY)
@@ -299,13 +306,8 @@ int ration__ledger_delete(struct ration__store *store, const void *key, size_t k
 		goto out;
 	rc = ration__env_error(ration__env_begin(&ledger->env, &txn));
 	if (rc == 0) {
-		rc = ration__env_error(ration__env_del(&ledger->env, txn, &stored));
-		if (rc == 0 && !ration__gate_is(&store->header->ledger_gate, store->name))
-			rc = RATION_ESTORE; /* taken for dead meanwhile: another may be writing */
-		if (rc == 0)
-			rc = ration__env_error(ration__env_commit(&ledger->env, txn));
-		else
-			ration__env_abort(&ledger->env, txn);
+		rc = finish(
+			store, txn, ration__env_error(ration__env_del(&ledger->env, txn, &stored)));
 	}
 	ration__gate_release(&store->header->ledger_gate);
 	if (rc == RATION_EEMPTY)
