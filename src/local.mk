@@ -24,7 +24,8 @@ src_libration_la_DEPENDENCIES = src/libcore.la src/libration.map
 EXTRA_DIST += src/libration.map
 
 pkginclude_HEADERS = include/ration/ration.h include/ration/error.h include/ration/config.h \
-	include/ration/client.h include/ration/guard.h
+	include/ration/client.h include/ration/context.h include/ration/guard.h \
+	include/ration/retry.h include/ration/transport.h
 pkgincludedir = $(includedir)/ration
 
 pkgconfig_DATA = src/libration.pc

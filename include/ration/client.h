@@ -12,6 +12,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <ration/config.h>
+#include <ration/context.h>
 #include <ration/error.h>
 
 #ifdef __cplusplus
@@ -54,8 +55,6 @@ RATION_EXPORT int ration_request_add_query(
 	ration_request *request, const char *name, const char *value);
 RATION_EXPORT int ration_request_set_body(
 	ration_request *request, const void *body, size_t length, const char *content_type);
-/* text must be valid JSON; sets Content-Type to application/json. */
-RATION_EXPORT int ration_request_set_json(ration_request *request, const char *text);
 /* Key values choose the limits' records ("per: [tenant]"). */
 RATION_EXPORT int ration_request_set_key(
 	ration_request *request, const char *name, const char *value);
@@ -78,6 +77,75 @@ RATION_EXPORT void ration_request_set_user(ration_request *request, void *user);
 RATION_EXPORT int ration_request_set_meta(ration_request *request, const char *json);
 /* The line of the input that the job came from; in the result line ("line"). 0: none. */
 RATION_EXPORT void ration_request_set_line(ration_request *request, uint64_t line);
+
+/* ---- bodies: of requests [1] and, below, of responses ---- */
+
+/* A body set anew replaces the one before; forms and parts add to their own kind only, else
+ * RATION_EINVAL. Files are opened when an attempt starts, so each attempt sends what the file holds
+ * then; they are read, and sinks are written, on a worker: local files. What cannot be opened, read
+ * or written ends the job with RATION_EIO. */
+
+/* text must be valid JSON; sets Content-Type to application/json. */
+RATION_EXPORT int ration_request_set_json(ration_request *request, const char *text);
+/* The bytes of a regular file; never in memory as a whole. Its length is that of the moment; one
+ * that shrinks while it is sent fails the job, what is added to it is not sent. content_type may be
+ * NULL. */
+RATION_EXPORT int ration_request_set_body_file(
+	ration_request *request, const char *path, const char *content_type);
+/* Puts up to size bytes into buffer and returns how many; 0: the end. RATION_EAGAIN: none at the
+ * moment, ration_resume goes on. Anything else below 0 ends the job with RATION_EIO. [W] */
+typedef ptrdiff_t (*ration_source_fn)(
+	void *arg, ration_ticket ticket, void *buffer, size_t size);
+/* Called before the first read of every attempt, the first one too: back to the beginning. 0, or
+ * below 0: it cannot. [W] */
+typedef int (*ration_rewind_fn)(void *arg);
+/* A body that read gives. rewind NULL: it can be had once, so a job that has begun to read it is
+ * not tried again, whatever its method. length -1: not known, sent in chunks; else read must give
+ * just as much. Neither is called after the job's response is there. */
+RATION_EXPORT int ration_request_set_body_fn(ration_request *request, ration_source_fn read,
+	ration_rewind_fn rewind, void *arg, int64_t length, const char *content_type);
+/* One field of a form (application/x-www-form-urlencoded), in the order they are added. */
+RATION_EXPORT int ration_request_add_form(
+	ration_request *request, const char *name, const char *value);
+/* One part of a form (multipart/form-data). filename and content_type may be NULL; quotes and line
+ * ends in names are escaped as browsers do. */
+RATION_EXPORT int ration_request_add_part(ration_request *request, const char *name,
+	const char *filename, const char *content_type, const void *data, size_t length);
+/* Likewise from a file. filename NULL: the path's last component; content_type NULL:
+ * application/octet-stream. */
+RATION_EXPORT int ration_request_add_part_file(ration_request *request, const char *name,
+	const char *filename, const char *content_type, const char *path);
+/* An Authorization header made of both. No colon in user, no control characters: RATION_EHEADER. */
+RATION_EXPORT int ration_request_set_basic_auth(
+	ration_request *request, const char *user, const char *password);
+
+/* Sinks take the body of an accepted answer in place of memory: ration_response_body is empty then.
+ * Other answers are kept in memory as ever. response.body_max holds for sinks too: raise it for a
+ * request that expects more (ration_request_set_option).
+ *
+ * To a file: written under a temporary name beside path with mode 0600, which takes path's place
+ * when the answer is complete; otherwise nothing is left of it. Each attempt begins anew. */
+RATION_EXPORT int ration_request_set_sink_file(ration_request *request, const char *path);
+/* data NULL: an answer begins; what was taken before came from an attempt that failed. Returns 0:
+ * taken, all of it. RATION_EAGAIN: none of it; it is offered again after ration_resume. Meanwhile
+ * the server is not read from and the read timeout does not run; those of the attempt and the job
+ * do. Anything else below 0 ends the job with RATION_EIO. [W] */
+typedef int (*ration_sink_fn)(void *arg, ration_ticket ticket, const void *data, size_t length);
+/* To a function, piece by piece. Not called after the job's response is there. */
+RATION_EXPORT int ration_request_set_sink(ration_request *request, ration_sink_fn fn, void *arg);
+/* Goes on after RATION_EAGAIN of a source or sink of that job, which learns the ticket as its
+ * argument. One that comes while the function runs is not lost. 0; RATION_EEMPTY: no such job any
+ * more. [any] */
+RATION_EXPORT int ration_resume(ration_client *client, ration_ticket ticket);
+
+/* ---- context: see ration/context.h ---- */
+
+/* On whose behalf; wins over the client's. Its deadline and the request's: the earlier one. Takes a
+ * reference of its own; NULL: none. 0, RATION_EINVAL. [1] */
+RATION_EXPORT int ration_request_set_context(ration_request *request, ration_context *context);
+/* For requests that are submitted from now on without one of their own. Takes a reference of its
+ * own; NULL: none. 0, RATION_EINVAL, RATION_EFORK. [any] */
+RATION_EXPORT int ration_client_set_context(ration_client *client, ration_context *context);
 
 /* ---- sending [any] ---- */
 
@@ -136,8 +204,54 @@ RATION_EXPORT const char *ration_response_header(const ration_response *response
 RATION_EXPORT int ration_response_header_at(
 	const ration_response *response, size_t i, const char **name, const char **value);
 RATION_EXPORT const void *ration_response_body(const ration_response *response, size_t *length);
+/* The value that a JSON pointer (RFC 6901) names in the body: its text as it was sent, so strings
+ * with their quotes; borrowed, not NUL-terminated. 0; RATION_EEMPTY: no such value; RATION_EJSON:
+ * the body is not JSON as a whole; RATION_EINVAL: no pointer. */
+RATION_EXPORT int ration_response_json(
+	const ration_response *response, const char *pointer, const char **text, size_t *length);
+/* The characters of a string there, escapes undone (half a surrogate pair is U+FFFD). Caller frees
+ * with ration_free; length may be NULL. RATION_EINVAL also when the value is no string. */
+RATION_EXPORT int ration_response_string(
+	const ration_response *response, const char *pointer, char **text, size_t *length);
 RATION_EXPORT int ration_response_truncated(const ration_response *response);
 RATION_EXPORT int ration_response_attempts(const ration_response *response);
+/* attempts: each send, the hops of redirects among them; only the last 8 are remembered, and i
+ * counts from 0, the oldest of these. Outputs may be NULL: the node's base URI (as long as the
+ * response), RATION_E* or 0 when it was accepted, the status or 0, and how long it took. 0, or
+ * RATION_EEMPTY: there is no such attempt. */
+RATION_EXPORT int ration_response_attempt(const ration_response *response, size_t i,
+	const char **node, int *code, int *status, double *ms);
+/* Why a job that would have been made again was not. Its code is that of its last attempt: the
+ * cause. */
+enum ration_exhausted {
+	RATION_EXHAUSTED_NOT = 0, /* ended otherwise */
+	RATION_EXHAUSTED_ATTEMPTS = 1,
+	RATION_EXHAUSTED_THROTTLED = 2, /* throttled_attempts */
+	RATION_EXHAUSTED_BUDGET = 3,	/* the service's retry budget */
+	RATION_EXHAUSTED_TIME = 4,	/* the next attempt would have been past the deadline */
+};
+RATION_EXPORT int ration_response_exhausted(const ration_response *response);
+/* Code of the last attempt, which may be another than the job's: what made it RATION_EUNKNOWN, or
+ * what it tried again when its deadline passed. 0: accepted, or never sent. */
+RATION_EXPORT int ration_response_cause(const ration_response *response);
+/* ---- errors: a response as one [any] ---- */
+
+/* What a program does about it: ration_code_kind of its code, but FORBIDDEN for 403 and
+ * RETRIES_EXHAUSTED when attempts, throttled attempts or the retry budget were used up (the code is
+ * the cause's). "OK" for 0. Static. */
+RATION_EXPORT const char *ration_response_kind(const ration_response *response);
+/* "[KIND] message", as safe as the message. */
+RATION_EXPORT const char *ration_response_summary(const ration_response *response);
+/* 8 hexadecimal digits, at random, by which a failure is found again; "" when the code is 0. */
+RATION_EXPORT const char *ration_response_debug_id(const ration_response *response);
+/* For developers, several lines: code and class, where it went, each attempt that is remembered
+ * with its node, libcurl's own words, addresses, TLS. No credentials, no query, no body, but names
+ * of hosts: not for strangers. Caller frees with ration_free. 0, RATION_EINVAL, RATION_ENOMEM. */
+RATION_EXPORT int ration_response_debug(const ration_response *response, char **text);
+/* The form that may leave the process: {"code": KIND, "message": …, "debug_id": …}, nothing else.
+ * Caller frees with ration_free. 0, RATION_EINVAL, RATION_ENOMEM. */
+RATION_EXPORT int ration_response_error(const ration_response *response, char **json);
+
 /* Total time spent waiting before attempts, ms. why: "limit:NAME", "retry", "queue" …; NULL: all.
  */
 RATION_EXPORT double ration_response_wait_ms(const ration_response *response, const char *why);

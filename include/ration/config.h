@@ -28,6 +28,18 @@ RATION_EXPORT int ration_config_load(ration_config *config, const char *path, ra
 /* The same from memory; name stands for the file in error messages. [1] */
 RATION_EXPORT int ration_config_load_text(
 	ration_config *config, const char *text, const char *name, ration_error **err);
+/* Applies the settings that stand under environments.NAME in the files loaded so far, as if a file
+ * with them were loaded now. All or nothing. [1]
+ * 0, RATION_ECONFIG with the names that there are, RATION_ENOMEM. */
+RATION_EXPORT int ration_config_overlay(
+	ration_config *config, const char *name, ration_error **err);
+/* Adds settings from environment variables: PREFIX__services__notion__timeouts__read=15s. Two
+ * underscores stand for a dot; case does not matter, and in names that were set before neither does
+ * the difference of - . and _. All or nothing; an error names the variable. prefix NULL: "RATION".
+ * env: "NAME=VALUE" strings, ended by NULL; NULL: the process's own, not beside setenv. [1]
+ * 0, RATION_ECONFIG, RATION_ENOMEM. */
+RATION_EXPORT int ration_config_load_env(
+	ration_config *config, const char *prefix, const char *const *env, ration_error **err);
 /* Sets one setting; wins over what was set before. [1] 0, RATION_ECONFIG, RATION_ENOMEM. */
 RATION_EXPORT int ration_config_set(
 	ration_config *config, const char *path, const char *value, ration_error **err);

@@ -94,6 +94,98 @@ extern "C" {
 	/* ended by the caller */                                                               \
 	X(ECANCELLED, -140, CANCELLED, 0, "cancelled")
 
+/*
+ * The same codes by what a program does about them: X(name, kind). Several codes share a kind, each
+ * code has exactly one; kinds are as stable as codes, and are what serialised errors hold.
+ *
+ *   INVALID_INPUT INVALID_STATE NOT_READY   the call itself, or the object it was made on
+ *   RESOURCE_EXHAUSTED INTERNAL_ERROR       this host
+ *   STORAGE_*                               the store
+ *   CONFIGURATION_ERROR                     settings and the files that they name
+ *   CONNECTION_ERROR                        no answer: network, TLS, broken HTTP
+ *   TIMEOUT                                 no answer in time, on our clock
+ *   SERVICE_UNAVAILABLE SERVER_ERROR REQUEST_TIMEOUT    502, 503, 504; other 5xx; 408
+ *   RATE_LIMITED                            429
+ *   UNAUTHORIZED FORBIDDEN NOT_FOUND INVALID_INPUT REQUEST_REFUSED   401; 403; 404; 400, 422;
+ *                                           other statuses
+ *   OUTCOME_UNKNOWN                         sent, unanswered, not safe to repeat
+ *   RETRIES_EXHAUSTED CANCELLED RESPONSE_TOO_LARGE REDIRECT_REFUSED TOKEN_UNAVAILABLE
+ *   ADDRESS_REFUSED                         as they say
+ *
+ * A code alone cannot tell 401 from 403: RATION_EAUTH is UNAUTHORIZED, ration_response_kind looks at
+ * the status.
+ */
+#define RATION_KIND_LIST(X)                   \
+	X(EINVAL, INVALID_INPUT)              \
+	X(EFORK, INVALID_STATE)               \
+	X(EWORKER, INVALID_STATE)             \
+	X(ECLOSED, INVALID_STATE)             \
+	X(EBUSY, INVALID_STATE)               \
+	X(EHEADER, INVALID_INPUT)             \
+	X(EURL, INVALID_INPUT)                \
+	X(EJSON, INVALID_INPUT)               \
+	X(ESERVICE, INVALID_INPUT)            \
+	X(ETOOBIG, INVALID_INPUT)             \
+	X(EKEY, INVALID_INPUT)                \
+	X(ENOMEM, RESOURCE_EXHAUSTED)         \
+	X(EFULL, RESOURCE_EXHAUSTED)          \
+	X(EEMPTY, NOT_READY)                  \
+	X(EAGAIN, NOT_READY)                  \
+	X(ESYSTEM, INTERNAL_ERROR)            \
+	X(EIO, INTERNAL_ERROR)                \
+	X(ESTORE, STORAGE_UNAVAILABLE)        \
+	X(ESCHEMA, STORAGE_INCOMPATIBLE)      \
+	X(EABI, STORAGE_INCOMPATIBLE)         \
+	X(ECLOCK, STORAGE_INCOMPATIBLE)       \
+	X(EPERM, STORAGE_DENIED)              \
+	X(ENETFS, STORAGE_INCOMPATIBLE)       \
+	X(ENOSPC, STORAGE_FULL)               \
+	X(EACCESS, STORAGE_DENIED)            \
+	X(ENOSTORE, STORAGE_NOT_FOUND)        \
+	X(EMEMBERS, STORAGE_FULL)             \
+	X(EKERNEL, STORAGE_INCOMPATIBLE)      \
+	X(ECONFIG, CONFIGURATION_ERROR)       \
+	X(ENOFILE, CONFIGURATION_ERROR)       \
+	X(EDNS, CONNECTION_ERROR)             \
+	X(ECONNECT, CONNECTION_ERROR)         \
+	X(ETLS, CONNECTION_ERROR)             \
+	X(ERESET, CONNECTION_ERROR)           \
+	X(EPROTOCOL, CONNECTION_ERROR)        \
+	X(ELOCAL, INTERNAL_ERROR)             \
+	X(EBODY, RESPONSE_TOO_LARGE)          \
+	X(EUNKNOWN, OUTCOME_UNKNOWN)          \
+	X(EREDIRECT, REDIRECT_REFUSED)        \
+	X(ETOKEN, TOKEN_UNAVAILABLE)          \
+	X(EADDRESS, ADDRESS_REFUSED)          \
+	X(ETIMEOUT, TIMEOUT)                  \
+	X(ECONNECTTIMEOUT, TIMEOUT)           \
+	X(EREADTIMEOUT, TIMEOUT)              \
+	X(EWRITETIMEOUT, TIMEOUT)             \
+	X(EATTEMPTTIMEOUT, TIMEOUT)           \
+	X(EDEADLINE, TIMEOUT)                 \
+	X(EEXHAUSTED, RETRIES_EXHAUSTED)      \
+	X(ESTATUS, REQUEST_REFUSED)           \
+	X(EAUTH, UNAUTHORIZED)                \
+	X(ENOTFOUND, NOT_FOUND)               \
+	X(EREQUEST, INVALID_INPUT)            \
+	X(ETHROTTLED, RATE_LIMITED)           \
+	X(EUNAVAILABLE, SERVICE_UNAVAILABLE)  \
+	X(ESERVER, SERVER_ERROR)              \
+	X(ESERVERTIMEOUT, REQUEST_TIMEOUT)    \
+	X(ECANCELLED, CANCELLED)
+
+/* The kinds of denials, likewise. POOL_TIMEOUT: no free place in time, nothing was sent. */
+#define RATION_DENIAL_KIND_LIST(X)       \
+	X(RATE, RATE_LIMITED)            \
+	X(QUOTA, QUOTA_EXCEEDED)         \
+	X(BREAKER, CIRCUIT_OPEN)         \
+	X(CONCURRENCY, POOL_TIMEOUT)     \
+	X(IMPOSSIBLE, INVALID_INPUT)     \
+	X(DEADLINE, TIMEOUT)             \
+	X(STORE, STORAGE_UNAVAILABLE)    \
+	X(COOLDOWN, RATE_LIMITED)        \
+	X(QUEUE, POOL_TIMEOUT)
+
 /* Why a decision was "no" or "not now". X(name, value, text) */
 #define RATION_DENIAL_LIST(X)                                                   \
 	X(RATE, 1, "rate limit exceeded")                                       \
@@ -131,6 +223,13 @@ RATION_EXPORT const char *ration_code_name(int code);
 RATION_EXPORT const char *ration_code_class(int code);
 /* 1 when the same call may succeed later without a change, else 0. [any] */
 RATION_EXPORT int ration_code_retryable(int code);
+/* What a program does about it, as "TIMEOUT" or "CIRCUIT_OPEN" (RATION_KIND_LIST); "OK" for 0,
+ * "UNKNOWN" for what is no code; static, never NULL. [any] */
+RATION_EXPORT const char *ration_code_kind(int code);
+/* 1 for what an upstream or the way there did and a later try may find mended: network, our
+ * timeouts, 408 and 5xx, whose codes and kinds stay distinct. Not for 429, nor for what this host or
+ * the request itself is to blame for. [any] */
+RATION_EXPORT int ration_code_is_connection(int code);
 
 /* All of these accept NULL: code 0, empty text, no place. Strings live as long as the error. [1] */
 RATION_EXPORT int ration_error_code(const ration_error *error);
@@ -139,6 +238,13 @@ RATION_EXPORT const char *ration_error_text(const ration_error *error);
 RATION_EXPORT const char *ration_error_path(const ration_error *error);
 RATION_EXPORT int ration_error_line(const ration_error *error);	  /* from 1; 0: none */
 RATION_EXPORT int ration_error_column(const ration_error *error); /* from 1; 0: none */
+/* "[KIND] text", with the kind of its code; "[OK]" for NULL. */
+RATION_EXPORT const char *ration_error_summary(const ration_error *error);
+/* 8 hexadecimal digits, at random, by which this error is found again in a log; "" for NULL. */
+RATION_EXPORT const char *ration_error_debug_id(const ration_error *error);
+/* The form that may leave the process: {"code": KIND, "message": text, "debug_id": …}, nothing
+ * else. Caller frees with ration_free. 0, RATION_EINVAL, RATION_ENOMEM. */
+RATION_EXPORT int ration_error_json(const ration_error *error, char **json);
 RATION_EXPORT void ration_error_free(ration_error *error);
 
 #ifdef __cplusplus

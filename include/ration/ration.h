@@ -4,8 +4,10 @@
 
 #include <ration/client.h>
 #include <ration/config.h>
+#include <ration/context.h>
 #include <ration/error.h>
 #include <ration/guard.h>
+#include <ration/retry.h>
 
 #ifdef __cplusplus
 extern "C" {

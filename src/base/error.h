@@ -21,4 +21,9 @@ struct ration__place {
 int ration__error_set_at(ration_error **err, int code, const struct ration__place *place,
 	const char *format, ...) __attribute__((format(printf, 4, 5)));
 
+/* The serialised form of any error: {"code", "message", "debug_id"}. Caller frees. 0,
+ * RATION_ENOMEM. */
+int ration__error_json(
+	const char *kind, const char *message, const char *debug_id, char **json);
+
 #endif

@@ -1,4 +1,4 @@
-/* UUID version 4 (RFC 9562, 5.4), lower case. */
+/* UUID version 4 (RFC 9562, 5.4), lower case; debug ids likewise. */
 #include "base/id.h"
 
 void ration__uuid(struct ration__random *random, char out[RATION__UUID_SIZE])
@@ -15,4 +15,14 @@ void ration__uuid(struct ration__random *random, char out[RATION__UUID_SIZE])
 		*at++ = digits[bits[i / 16] >> (60 - i % 16 * 4) & 15];
 	}
 	*at = '\0';
+}
+
+void ration__debug_id(uint64_t random, char out[RATION__DEBUG_ID_SIZE])
+{
+	static const char digits[] = "0123456789abcdef";
+
+	/* the upper half: where a poor generator is best */
+	for (int i = 0; i < RATION__DEBUG_ID_SIZE - 1; i++)
+		out[i] = digits[random >> (60 - 4 * i) & 15];
+	out[RATION__DEBUG_ID_SIZE - 1] = '\0';
 }

@@ -13,19 +13,22 @@
 #include "config/compile.h"
 #include "policy/log.h"
 
-enum option { SET, HELP };
+enum option { ENV, SET, HELP };
 
 static const struct ration__option table[] = {
+	[ENV] = {"env", 0, "NAME", "applies the files' environments.NAME [$RATION_ENV]"},
 	[SET] = {"set", 0, "PATH=VALUE", "any setting, over the file's; may be repeated"},
 	[HELP] = {"help", 'h', NULL, "this text"},
 	{0},
 };
 
-static const char head[] = "Usage: ration check [OPTION]... FILE\n"
+static const char head[] = "Usage: ration check [OPTION]... FILE...\n"
 			   "\n"
-			   "Checks a configuration file and prints its effective settings, "
-			   "defaults included, as YAML that\n"
-			   "can be loaded again. A mistake is answered with file, line, column, "
+			   "Checks configuration files, of which later ones win, and prints the "
+			   "effective settings,\n"
+			   "defaults included, as YAML that can be loaded again; behind values "
+			   "that stand in no file,\n"
+			   "where they come from. A mistake is answered with file, line, column, "
 			   "path and what is expected.\n"
 			   "Comments at the end say how late what was used of a window returns.\n";
 
@@ -96,12 +99,12 @@ static int put_windows(const ration_config *config)
 	return rc;
 }
 
-static int check(const char *file, const struct ration__run_flags *flags)
+static int check(const struct ration__run_flags *flags)
 {
 	ration_config *config = ration_config_new();
 	ration_error *err = NULL;
 	char *text = NULL;
-	int rc = config ? ration_config_load(config, file, &err) : RATION_ENOMEM;
+	int rc = config ? ration__cli_sources_load(&flags->sources, config, &err) : RATION_ENOMEM;
 
 	if (rc == 0)
 		rc = ration__settings_sets(config, flags, &err);
@@ -118,36 +121,50 @@ static int check(const char *file, const struct ration__run_flags *flags)
 	return ration__cli_finish_stdout("check");
 }
 
+/* -1: go on */
+static int take_options(struct ration__run_flags *flags, int argc, char **argv)
+{
+	struct ration__options options;
+	int found;
+
+	ration__options_init(&options, table, argc, argv);
+	while ((found = ration__options_next(&options)) != RATION__OPTIONS_END) {
+		switch (found) {
+		case ENV:
+			flags->sources.env = options.value;
+			break;
+		case SET:
+			flags->sets[flags->set_count++] = options.value;
+			break;
+		case RATION__OPTIONS_ARGUMENT:
+			flags->sources.files[flags->sources.file_count++] = options.value;
+			break;
+		case HELP:
+			ration__options_help(stdout, head, table);
+			return ration__cli_finish_stdout("check");
+		default:
+			return RATION__EXIT_USAGE;
+		}
+	}
+	if (flags->sources.file_count)
+		return -1;
+	ration__cli_error("check", "which file? (see ration check --help)");
+	return RATION__EXIT_USAGE;
+}
+
 int ration__cmd_check(int argc, char **argv)
 {
 	struct ration__run_flags flags = {.sets = calloc((size_t)argc, sizeof(*flags.sets))};
-	struct ration__options options;
-	const char *file = NULL;
-	int found, code = -1;
+	int code;
 
-	if (!flags.sets)
+	if (!flags.sets || ration__cli_sources_init(&flags.sources, argc) < 0) {
+		free(flags.sets);
 		return fail(RATION__EXIT_CONFIG, NULL);
-	ration__options_init(&options, table, argc, argv);
-	while (code < 0 && (found = ration__options_next(&options)) != RATION__OPTIONS_END) {
-		if (found == SET) {
-			flags.sets[flags.set_count++] = options.value;
-		} else if (found == HELP) {
-			ration__options_help(stdout, head, table);
-			code = ration__cli_finish_stdout("check");
-		} else if (found == RATION__OPTIONS_ARGUMENT && !file) {
-			file = options.value;
-		} else {
-			if (found == RATION__OPTIONS_ARGUMENT)
-				ration__cli_error("check", "one file only: %s", options.value);
-			code = RATION__EXIT_USAGE;
-		}
 	}
-	if (code < 0 && !file) {
-		ration__cli_error("check", "which file? (see ration check --help)");
-		code = RATION__EXIT_USAGE;
-	}
+	code = take_options(&flags, argc, argv);
 	if (code < 0)
-		code = check(file, &flags);
+		code = check(&flags);
+	ration__cli_sources_fini(&flags.sources);
 	free(flags.sets);
 	return code;
 }

@@ -9,11 +9,13 @@
 #include "base/units.h"
 #include "cli/cli.h"
 #include "cli/options.h"
+#include "cli/sources.h"
 
-enum option { CONFIG, STORE, FOR, HELP };
+enum option { CONFIG, ENV, STORE, FOR, HELP };
 
 static const struct ration__option table[] = {
-	[CONFIG] = {"config", 'c', "FILE", "the configuration that names the store"},
+	[CONFIG] = {"config", 'c', "FILE", "the configuration that names the store; may be repeated"},
+	[ENV] = {"env", 0, "NAME", "applies the files' environments.NAME [$RATION_ENV]"},
 	[STORE] = {"store", 0, "DIR", "the store [$RATION_STORE, $XDG_STATE_HOME/ration]"},
 	[FOR] = {"for", 0, "DURATION", "until then, such as 30m [until auto]"},
 	[HELP] = {"help", 'h', NULL, "this text"},
@@ -44,7 +46,8 @@ static const char head[] =
 	"  ration control notion auto\n";
 
 struct command {
-	const char *file, *store, *selector;
+	struct ration__cli_sources sources;
+	const char *store, *selector;
 	struct ration__buffer action;
 	int64_t ttl_ms;
 };
@@ -79,8 +82,8 @@ static int control(struct command *command)
 
 	if (command->action.failed)
 		rc = RATION_ENOMEM;
-	if (rc == 0 && command->file)
-		rc = ration_config_load(config, command->file, &err);
+	if (rc == 0)
+		rc = ration__cli_sources_load(&command->sources, config, &err);
 	if (rc == 0 && command->store)
 		rc = ration_config_set(config, "store.path", command->store, &err);
 	if (rc < 0) {
@@ -122,7 +125,10 @@ static int take_option(struct command *command, int found, const char *value)
 {
 	switch (found) {
 	case CONFIG:
-		command->file = value;
+		command->sources.files[command->sources.file_count++] = value;
+		return -1;
+	case ENV:
+		command->sources.env = value;
 		return -1;
 	case STORE:
 		command->store = value;
@@ -146,6 +152,8 @@ int ration__cmd_control(int argc, char **argv)
 	struct ration__options options;
 	int found, code = -1;
 
+	if (ration__cli_sources_init(&command.sources, argc) < 0)
+		return fail(RATION__EXIT_STORE, RATION_ENOMEM, NULL);
 	ration__options_init(&options, table, argc, argv);
 	while (code < 0 && (found = ration__options_next(&options)) != RATION__OPTIONS_END)
 		code = take_option(&command, found, options.value);
@@ -157,5 +165,6 @@ int ration__cmd_control(int argc, char **argv)
 	if (code < 0)
 		code = control(&command);
 	ration__buffer_fini(&command.action);
+	ration__cli_sources_fini(&command.sources);
 	return code;
 }

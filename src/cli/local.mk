@@ -29,6 +29,8 @@ src_libcli_la_SOURCES = \
 	src/cli/run_output.h \
 	src/cli/run_settings.c \
 	src/cli/run_settings.h \
+	src/cli/sources.c \
+	src/cli/sources.h \
 	src/cli/status.c \
 	src/cli/status_view.c \
 	src/cli/status_view.h

@@ -22,8 +22,10 @@
 
 enum option {
 	CONFIG,
+	ENV,
 	SERVICE,
 	STORE,
+	PROFILE,
 	RATE,
 	BURST,
 	QUOTA,
@@ -42,11 +44,15 @@ enum option {
 };
 
 static const struct ration__option table[] = {
-	[CONFIG] = {"config", 'c', "FILE", "services and settings; see ration check"},
+	[CONFIG] = {"config", 'c', "FILE",
+		"services and settings; may be repeated; see ration check"},
+	[ENV] = {"env", 0, "NAME", "applies the files' environments.NAME [$RATION_ENV]"},
 	[SERVICE] = {"service", 's', "NAME",
 		"the service of jobs that name none, and of the flags"},
 	[STORE] = {"store", 0, "DIR",
 		"where limits are shared [$RATION_STORE, $XDG_STATE_HOME/ration]"},
+	[PROFILE] = {"profile", 0, "NAME",
+		"other defaults for timeouts and retries: high-throughput, production"},
 	[RATE] = {"rate", 0, "R", "rate limit, such as 10/s"},
 	[BURST] = {"burst", 0, "N", "how many may go at once [one second of the rate]"},
 	[QUOTA] = {"quota", 0, "N/D", "at most N in any window of D, durable, such as 1000/24h"},
@@ -79,7 +85,8 @@ static int take_options(struct ration__run *run, int argc, char **argv)
 {
 	struct ration__options options;
 	const char **values[] = {
-		[CONFIG] = &run->flags.config_file,
+		[ENV] = &run->flags.sources.env,
+		[PROFILE] = &run->flags.profile,
 		[SERVICE] = &run->flags.service,
 		[STORE] = &run->flags.store,
 		[RATE] = &run->flags.rate,
@@ -108,6 +115,9 @@ static int take_options(struct ration__run *run, int argc, char **argv)
 				return RATION__EXIT_USAGE;
 			}
 			run->input_path = options.value;
+			break;
+		case CONFIG:
+			run->flags.sources.files[run->flags.sources.file_count++] = options.value;
 			break;
 		case SET:
 			run->flags.sets[run->flags.set_count++] = options.value;
@@ -253,8 +263,9 @@ int ration__cmd_run(int argc, char **argv)
 
 	run.jobs.jobs.next = run.jobs.jobs.previous = &run.jobs.jobs;
 	run.flags.sets = calloc((size_t)argc, sizeof(*run.flags.sets));
-	if (!run.flags.sets) {
+	if (!run.flags.sets || ration__cli_sources_init(&run.flags.sources, argc) < 0) {
 		ration__cli_error("run", "%s", ration_strerror(RATION_ENOMEM));
+		free(run.flags.sets);
 		return RATION__EXIT_STORE;
 	}
 	code = take_options(&run, argc, argv);
@@ -276,6 +287,7 @@ int ration__cmd_run(int argc, char **argv)
 	ration__buffer_fini(&run.messages.text);
 	if (run.signal_fd >= 0)
 		close(run.signal_fd);
+	ration__cli_sources_fini(&run.flags.sources);
 	free(run.flags.sets);
 	return code;
 }

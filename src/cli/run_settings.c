@@ -81,6 +81,7 @@ static int set_flags(ration_config *config, const struct ration__run_flags *flag
 	const struct {
 		const char *value, *flag, *setting;
 	} plain[] = {
+		{flags->profile, "--profile", "profile"},
 		{flags->rate, "--rate", "limits.rate.rate"},
 		{flags->burst, "--burst", "limits.rate.burst"},
 		{flags->concurrency, "--concurrency", "concurrency.max"},
@@ -121,7 +122,7 @@ static int set_flags(ration_config *config, const struct ration__run_flags *flag
 
 static bool has_service_flags(const struct ration__run_flags *flags)
 {
-	return flags->rate || flags->burst || flags->quota || flags->concurrency ||
+	return flags->profile || flags->rate || flags->burst || flags->quota || flags->concurrency ||
 	       flags->breaker || flags->retries || flags->timeout || flags->deadline;
 }
 
@@ -185,21 +186,22 @@ int ration__settings_sets(
 	return 0;
 }
 
-/* The batch's defaults stand below what the file says, and only the file knows the services: it is
+/* The batch's defaults stand below what the sources say, and only they know the services: they are
  * read twice. */
-static int load(ration_config *config, const char *file, ration_error **err)
+static int load(
+	ration_config *config, const struct ration__cli_sources *sources, ration_error **err)
 {
 	ration_config *names = ration_config_new();
 	int rc, count;
 
 	if (!names)
 		return ration__error_set(err, RATION_ENOMEM, "out of memory");
-	rc = ration_config_load(names, file, err);
+	rc = ration__cli_sources_load(sources, names, err);
 	count = rc == 0 ? ration__config_service_count(names) : 0;
 	for (int i = 0; rc == 0 && i < count; i++)
 		rc = set_defaults(config, ration__config_service_name(names, i), err);
 	ration_config_free(names);
-	return rc < 0 ? rc : ration_config_load(config, file, err);
+	return rc < 0 ? rc : ration__cli_sources_load(sources, config, err);
 }
 
 static int report(int exit_code, ration_error *err)
@@ -228,6 +230,14 @@ static int check_origin_flags(const struct ration__run_flags *flags)
 	return rc < 0 ? report(RATION__EXIT_USAGE, err) : RATION__EXIT_OK;
 }
 
+/* Of several files the one that was to complete the others. */
+static const char *last_file(const struct ration__run_flags *flags)
+{
+	const struct ration__cli_sources *sources = &flags->sources;
+
+	return sources->file_count ? sources->files[sources->file_count - 1] : "";
+}
+
 /* The services are known: which one do jobs without a name, and the flags, mean? */
 static int choose_service(
 	struct ration__run_settings *settings, const struct ration__run_flags *flags)
@@ -238,8 +248,8 @@ static int choose_service(
 	if (flags->service) {
 		if (!ration__config_has_service(settings->config, flags->service)) {
 			ration__cli_error("run", "--service %s: no such service%s%s",
-				flags->service, flags->config_file ? " in " : "",
-				flags->config_file ? flags->config_file : "");
+				flags->service, flags->sources.file_count ? " in " : "",
+				last_file(flags));
 			return RATION__EXIT_USAGE;
 		}
 		settings->service = flags->service;
@@ -302,8 +312,7 @@ static int make_config(ration_config *config, const struct ration__run_flags *fl
 {
 	ration_error *err = NULL;
 
-	if (set_queue(config, flags, &err) < 0 ||
-		(flags->config_file && load(config, flags->config_file, &err) < 0))
+	if (set_queue(config, flags, &err) < 0 || load(config, &flags->sources, &err) < 0)
 		return report(RATION__EXIT_CONFIG, err);
 	if (set_process(config, flags, &err) < 0)
 		return report(RATION__EXIT_USAGE, err);
@@ -322,11 +331,11 @@ int ration__settings_make(
 	if (!made.config)
 		return report(RATION__EXIT_STORE, err);
 	code = make_config(made.config, flags);
-	if (code == RATION__EXIT_OK && !flags->config_file && only_origins(made.config)) {
+	if (code == RATION__EXIT_OK && !flags->sources.file_count && only_origins(made.config)) {
 		code = prepare_origins(&made, flags);
 	} else if (code == RATION__EXIT_OK) {
 		if (ration__config_service_count(made.config) == 0) {
-			ration__cli_error("run", "%s: no services", flags->config_file);
+			ration__cli_error("run", "%s: no services", last_file(flags));
 			code = RATION__EXIT_CONFIG;
 		} else {
 			code = choose_service(&made, flags);

@@ -1,6 +1,6 @@
 /*
- * The configuration of a run: the defaults of a batch, then the file, then the flags, then --set;
- * each wins over those before it.
+ * The configuration of a run: the defaults of a batch, then files and environment (sources.h), then
+ * the flags, then --set; each wins over those before it.
  *
  * Without a file (and without services by --set) each URL's origin is a service of that name, made
  * when it is first met, with the settings that the flags give.
@@ -12,10 +12,12 @@
 #include <stddef.h>
 #include <ration/config.h>
 #include "base/buffer.h"
+#include "cli/sources.h"
 
 /* As on the command line; NULL: not given. */
 struct ration__run_flags {
-	const char *config_file, *service, *store, *threads;
+	struct ration__cli_sources sources;
+	const char *service, *store, *threads, *profile;
 	/* settings of a service */
 	const char *rate, *burst, *quota, *concurrency, *breaker, *retries, *timeout, *deadline;
 	bool no_wait;

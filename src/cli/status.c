@@ -5,12 +5,14 @@
 #include <ration/ration.h>
 #include "cli/cli.h"
 #include "cli/options.h"
+#include "cli/sources.h"
 #include "cli/status_view.h"
 
-enum option { CONFIG, STORE, JSON, HELP };
+enum option { CONFIG, ENV, STORE, JSON, HELP };
 
 static const struct ration__option table[] = {
-	[CONFIG] = {"config", 'c', "FILE", "the configuration that names the store"},
+	[CONFIG] = {"config", 'c', "FILE", "the configuration that names the store; may be repeated"},
+	[ENV] = {"env", 0, "NAME", "applies the files' environments.NAME [$RATION_ENV]"},
 	[STORE] = {"store", 0, "DIR", "the store [$RATION_STORE, $XDG_STATE_HOME/ration]"},
 	[JSON] = {"json", 0, NULL, "as JSON"},
 	[HELP] = {"help", 'h', NULL, "this text"},
@@ -24,6 +26,12 @@ static const char head[] =
 	"members of a store, or those of one service. A limit with keys shows those that are in use:\n"
 	"one at rest has no record.\n";
 
+struct arguments {
+	struct ration__cli_sources sources;
+	const char *store, *service;
+	bool as_json;
+};
+
 static int fail(int code, ration_error *err)
 {
 	ration__cli_error("status", "%s", err ? ration_error_text(err) : ration_strerror(code));
@@ -31,23 +39,24 @@ static int fail(int code, ration_error *err)
 	return ration__cli_exit_of(code);
 }
 
-static int status(const char *file, const char *store, const char *service, bool as_json)
+static int status(const struct arguments *arguments)
 {
 	ration_config *config = ration_config_new();
 	ration_error *err = NULL;
 	int rc = config ? 0 : RATION_ENOMEM;
 	char *json = NULL;
 
-	if (rc == 0 && file)
-		rc = ration_config_load(config, file, &err);
-	if (rc == 0 && store)
-		rc = ration_config_set(config, "store.path", store, &err);
 	if (rc == 0)
-		rc = ration_inspect(config, service, &json, &err);
+		rc = ration__cli_sources_load(&arguments->sources, config, &err);
+	if (rc == 0 && arguments->store)
+		rc = ration_config_set(config, "store.path", arguments->store, &err);
+	if (rc == 0)
+		rc = ration_inspect(
+			config, arguments->service ? arguments->service : "", &json, &err);
 	ration_config_free(config);
 	if (rc < 0)
 		return fail(rc, err);
-	if (as_json) {
+	if (arguments->as_json) {
 		puts(json);
 		rc = ration__cli_finish_stdout("status");
 	} else {
@@ -57,31 +66,33 @@ static int status(const char *file, const char *store, const char *service, bool
 	return rc;
 }
 
-int ration__cmd_status(int argc, char **argv)
+/* -1: go on */
+static int take_options(struct arguments *arguments, int argc, char **argv)
 {
-	const char *file = NULL, *store = NULL, *service = NULL;
 	struct ration__options options;
-	bool as_json = false;
 	int found;
 
 	ration__options_init(&options, table, argc, argv);
 	while ((found = ration__options_next(&options)) != RATION__OPTIONS_END) {
 		switch (found) {
 		case CONFIG:
-			file = options.value;
+			arguments->sources.files[arguments->sources.file_count++] = options.value;
+			break;
+		case ENV:
+			arguments->sources.env = options.value;
 			break;
 		case STORE:
-			store = options.value;
+			arguments->store = options.value;
 			break;
 		case JSON:
-			as_json = true;
+			arguments->as_json = true;
 			break;
 		case HELP:
 			ration__options_help(stdout, head, table);
 			return ration__cli_finish_stdout("status");
 		case RATION__OPTIONS_ARGUMENT:
-			if (!service) {
-				service = options.value;
+			if (!arguments->service) {
+				arguments->service = options.value;
 				break;
 			}
 			ration__cli_error("status", "one service only: %s", options.value);
@@ -90,5 +101,19 @@ int ration__cmd_status(int argc, char **argv)
 			return RATION__EXIT_USAGE;
 		}
 	}
-	return status(file, store, service ? service : "", as_json);
+	return -1;
+}
+
+int ration__cmd_status(int argc, char **argv)
+{
+	struct arguments arguments = {0};
+	int code;
+
+	if (ration__cli_sources_init(&arguments.sources, argc) < 0)
+		return fail(RATION_ENOMEM, NULL);
+	code = take_options(&arguments, argc, argv);
+	if (code < 0)
+		code = status(&arguments);
+	ration__cli_sources_fini(&arguments.sources);
+	return code;
 }

@@ -42,6 +42,7 @@ struct ration__client_service *ration__client_service(const ration_client *clien
 static void free_service(struct ration__client_service *service)
 {
 	ration__tokens_free(service->tokens);
+	ration__uri_watch_free(service->uris);
 	ration__nodes_free(service->nodes);
 	ration__guard_close(service->guard);
 	ration__service_conf_fini(&service->conf);
@@ -114,6 +115,8 @@ static int make_service(ration_client *client, const ration_config *config, cons
 		rc = ration__guard_open(client->engine, rules, &service->guard, err);
 	if (rc == 0)
 		rc = load_route(client, config, service, err);
+	if (rc == 0)
+		rc = ration__client_watch_uris(client, service, err);
 	if (rc == 0) {
 		rc = ration__pool_add_service(
 			client->pool, service->guard, &service->conf, &service->pool);
@@ -121,6 +124,7 @@ static int make_service(ration_client *client, const ration_config *config, cons
 			ration__error_set(err, rc, "out of memory");
 	}
 	if (rc == 0) {
+		service->context_keys = ration__client_context_keys(service, rules);
 		ration__pool_fair(service->pool, &service->fairness);
 		ration__pool_route(service->pool, service->nodes, service->tokens);
 	}
@@ -240,6 +244,7 @@ int ration_client_open(const ration_config *config, ration_client **out, ration_
 	if (!client)
 		return ration__error_set(err, RATION_ENOMEM, "out of memory");
 	pthread_mutex_init(&client->mutex, NULL);
+	pthread_mutex_init(&client->context_mutex, NULL);
 	ration__config_hooks(config, &client->hooks);
 	rc = ration__client_engine(config, false, &client->engine, err);
 	if (rc < 0)
@@ -255,9 +260,12 @@ int ration_client_open(const ration_config *config, ration_client **out, ration_
 no_services:
 	ration__pool_free(client->pool);
 	free_services(client);
+	ration__watch_free(client->watch);
 no_pool:
 	ration__engine_close(client->engine);
 no_engine:
+	ration_context_free(client->context);
+	pthread_mutex_destroy(&client->context_mutex);
 	pthread_mutex_destroy(&client->mutex);
 	free(client);
 	return rc;
@@ -281,7 +289,10 @@ void ration_client_close(ration_client *client)
 	stop_tokens(client);
 	ration__pool_free(client->pool);
 	free_services(client);
+	ration__watch_free(client->watch);
 	ration__engine_close(client->engine);
+	ration_context_free(client->context);
+	pthread_mutex_destroy(&client->context_mutex);
 	pthread_mutex_destroy(&client->mutex);
 	free(client);
 }

@@ -1,6 +1,7 @@
 # src/client: the public face
 src_libcore_la_SOURCES += \
 	src/client/client.c \
+	src/client/context.c \
 	src/client/inspect.c \
 	src/client/internal.h \
 	src/client/library.c \
@@ -8,6 +9,8 @@ src_libcore_la_SOURCES += \
 	src/client/permit.h \
 	src/client/permit_call.c \
 	src/client/permit_rule.c \
+	src/client/retry.c \
 	src/client/send.c \
 	src/client/store.c \
-	src/client/store.h
+	src/client/store.h \
+	src/client/watch.c

@@ -9,13 +9,20 @@
 #include <string.h>
 #include "base/util.h"
 #include "client/store.h"
-#include "config/compile.h"
 
 /* ---- guard ---- */
+
+static void free_guard(ration_guard *guard)
+{
+	if (guard)
+		ration__service_conf_fini(&guard->conf);
+	free(guard);
+}
 
 int ration_guard_open(
 	const ration_config *config, const char *service, ration_guard **out, ration_error **err)
 {
+	struct ration__config_hooks hooks;
 	struct ration__rules *rules;
 	ration_guard *guard;
 	int rc;
@@ -28,6 +35,8 @@ int ration_guard_open(
 	rc = guard && rules ? ration__config_rules(config, service, rules, err)
 			    : ration__error_set(err, RATION_ENOMEM, "out of memory");
 	if (rc == 0)
+		rc = ration__config_service(config, service, &guard->conf, err);
+	if (rc == 0)
 		rc = ration__client_engine(config, false, &guard->engine, err);
 	if (rc == 0) {
 		rc = ration__guard_open(guard->engine, rules, &guard->guard, err);
@@ -35,11 +44,15 @@ int ration_guard_open(
 			ration__engine_close(guard->engine);
 	}
 	free(rules);
-	if (rc < 0)
-		free(guard);
-	else
-		*out = guard;
-	return rc;
+	if (rc < 0) {
+		free_guard(guard);
+		return rc;
+	}
+	ration__config_hooks(config, &hooks);
+	guard->random = hooks.random;
+	guard->random_arg = hooks.random_arg;
+	*out = guard;
+	return 0;
 }
 
 void ration_guard_close(ration_guard *guard)
@@ -48,7 +61,7 @@ void ration_guard_close(ration_guard *guard)
 		return;
 	ration__guard_close(guard->guard);
 	ration__engine_close(guard->engine);
-	free(guard);
+	free_guard(guard);
 }
 
 /* ---- permit ---- */

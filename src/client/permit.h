@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <ration/guard.h>
+#include "config/compile.h"
 #include "guard/guard.h"
 
 #define RATION__PERMIT_KEYS 16
@@ -18,6 +19,9 @@
 struct ration_guard {
 	struct ration__engine *engine;
 	struct ration__guard *guard;
+	struct ration__service_conf conf; /* for retries (client/retry.c) */
+	ration_random_fn random;	  /* NULL: the library's own */
+	void *random_arg;
 };
 
 struct ration__settled {

@@ -30,9 +30,27 @@ static int make_conf(const struct ration__request_view *view,
 	return 0;
 }
 
-static int make_job(
+/* The earlier of the request's own end and its context's. */
+static int64_t total_ns_of(
+	const struct ration__request_view *view, const struct ration__service_conf *conf)
+{
+	int64_t total_ns = conf->timeouts.total_ns, left_ns = RATION__NEVER;
+
+	if (view->deadline_ms >= 0)
+		total_ns =
+			ration__min64(view->deadline_ms, RATION__NEVER / RATION__NS_PER_MS / 2) *
+			RATION__NS_PER_MS;
+	if (view->context)
+		left_ns = ration__context_left_ns(view->context);
+	if (left_ns >= RATION__NEVER)
+		return total_ns;
+	return total_ns < 0 ? left_ns : ration__min64(total_ns, left_ns);
+}
+
+static int pack_job(
 	const ration_client *client, const ration_request *request, struct ration__job **out)
 {
+	struct ration__keys_room room;
 	struct ration__client_service *service;
 	struct ration__service_conf *conf;
 	struct ration__request_view view;
@@ -49,20 +67,31 @@ static int make_job(
 	rc = make_conf(&view, service, &conf);
 	if (rc < 0)
 		return rc;
+	if (view.context && service->context_keys)
+		ration__client_add_keys(&view, view.context, service->context_keys, &room);
 	rc = ration__job_new(request, &view, service->pool, conf, &job);
 	if (rc < 0) {
 		free(conf);
 		return rc;
 	}
-	total_ns = job->conf->timeouts.total_ns;
-	if (view.deadline_ms >= 0)
-		total_ns = ration__min64(view.deadline_ms, RATION__NEVER / RATION__NS_PER_MS / 2) *
-			   RATION__NS_PER_MS;
+	total_ns = total_ns_of(&view, job->conf);
 	job->mark_ns = ration__engine_now(client->engine);
 	if (total_ns >= 0)
 		job->deadline_ns = job->mark_ns + total_ns;
 	*out = job;
 	return 0;
+}
+
+static int make_job(ration_client *client, ration_request *request, struct ration__job **out)
+{
+	ration_context *context = ration__client_context(client);
+	int rc;
+
+	ration__request_lend(request, context);
+	rc = pack_job(client, request, out);
+	ration__request_lend(request, NULL);
+	ration_context_free(context);
+	return rc;
 }
 
 static int check_open(const ration_client *client)
@@ -154,6 +183,13 @@ int ration_cancel(ration_client *client, ration_ticket ticket)
 	int rc = ration__client_check(client);
 
 	return rc < 0 ? rc : ration__pool_cancel(client->pool, ticket);
+}
+
+int ration_resume(ration_client *client, ration_ticket ticket)
+{
+	int rc = ration__client_check(client);
+
+	return rc < 0 ? rc : ration__pool_resume(client->pool, ticket);
 }
 
 int ration_next(ration_client *client, int64_t timeout_ms, ration_response **out)

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "config/profile.h"
 #include "config/value.h"
 
 static_assert(sizeof(enum ration__methods) == 4 && sizeof(enum ration__jitter) == 4,
@@ -13,7 +14,9 @@ static void store_integer(void *to, size_t width, uint64_t value)
 {
 	uint32_t narrow = (uint32_t)value;
 
-	if (width == sizeof(narrow))
+	if (width == 1)
+		*(uint8_t *)to = (uint8_t)value;
+	else if (width == sizeof(narrow))
 		memcpy(to, &narrow, sizeof(narrow));
 	else
 		memcpy(to, &value, sizeof(value));
@@ -48,6 +51,26 @@ static uint32_t choice_bits(const struct ration__setting *setting, const char *t
 	while (ration__list_next(&list, item, sizeof(item)) == 1)
 		bits |= UINT32_C(1) << ration__word_index(setting->words, item);
 	return bits;
+}
+
+void ration__bind_statuses(struct ration__status_set *to, const char *text)
+{
+	struct ration__list list;
+	char item[8];
+
+	/* no answer has status 0: it says that the set was chosen, be it empty */
+	*to = (struct ration__status_set){.bits = {1}};
+	ration__list_init(&list, text);
+	while (ration__list_next(&list, item, sizeof(item)) == 1) {
+		int from = ration__parse_status(item), end = from + 1;
+
+		if (from < 10) {
+			from *= 100;
+			end = from + 100;
+		}
+		for (; from < end; from++)
+			to->bits[from / 64] |= UINT64_C(1) << from % 64;
+	}
 }
 
 void ration__bind_store(const struct ration__setting *setting, const char *text, void *structure)
@@ -117,7 +140,15 @@ const char *ration__bind_text(const ration_config *config, const struct ration__
 	const struct ration__entry *entry =
 		ration__bind_entry(config, setting->pattern, service, name);
 
-	return entry ? entry->text : setting->fallback;
+	return entry ? entry->text : ration__bind_default(config, setting, service);
+}
+
+const char *ration__bind_default(const ration_config *config, const struct ration__setting *setting,
+	const char *service)
+{
+	const char *profile = ration__profile_text(config, setting, service);
+
+	return profile ? profile : setting->fallback;
 }
 
 void ration__bind_all(const ration_config *config, enum ration__setting_target target,

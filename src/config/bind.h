@@ -11,11 +11,17 @@ void ration__bind_path(
 /* NULL: not set. */
 const struct ration__entry *ration__bind_entry(
 	const ration_config *config, const char *pattern, const char *service, const char *name);
+/* The profile's default, else the table's, else NULL. */
+const char *ration__bind_default(const ration_config *config, const struct ration__setting *setting,
+	const char *service);
 /* What was set, else the default, else NULL. */
 const char *ration__bind_text(const ration_config *config, const struct ration__setting *setting,
 	const char *service, const char *name);
 /* One value, checked before, into its member. */
 void ration__bind_store(const struct ration__setting *setting, const char *text, void *structure);
+/* A list of statuses and classes. */
+struct ration__status_set;
+void ration__bind_statuses(struct ration__status_set *to, const char *text);
 /* Every setting of a target whose pattern begins with prefix. */
 void ration__bind_all(const ration_config *config, enum ration__setting_target target,
 	const char *prefix, const char *service, const char *name, void *structure);

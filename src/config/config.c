@@ -1,6 +1,7 @@
 /* The public face of the configuration, but for the file (yaml.c) and the dump (dump.c). */
 #include <stdlib.h>
 #include <string.h>
+#include "config/profile.h"
 #include "config/settings.h"
 
 ration_config *ration_config_new(void)
@@ -16,6 +17,9 @@ void ration_config_free(ration_config *config)
 		return;
 	entries = (struct ration__entries){.list = config->entries, .count = config->count};
 	ration__entries_fini(&entries);
+	entries = (struct ration__entries){
+		.list = config->overlays, .count = config->overlay_count};
+	ration__entries_fini(&entries);
 	free(config->services);
 	for (size_t i = 0; i < config->file_count; i++)
 		free(config->files[i]);
@@ -29,7 +33,7 @@ void ration_config_free(ration_config *config)
 int ration_config_set(
 	ration_config *config, const char *path_text, const char *value, ration_error **err)
 {
-	struct ration__place place = {.path = path_text};
+	const struct ration__place nowhere = {0}, place = {.path = path_text};
 	struct ration__entries entries = {0};
 	struct ration__entry *entry;
 	struct ration__path path;
@@ -41,7 +45,7 @@ int ration_config_set(
 		return ration__error_set_at(err, RATION_ECONFIG, &place,
 			"expected a path such as services.NAME.limits.NAME.rate; a name with dots "
 			"stands in double quotes");
-	rc = ration__entry_new(&path, value, &place, &entry, err);
+	rc = ration__entry_new(&path, value, &nowhere, &entry, err);
 	if (rc < 0)
 		return rc;
 	rc = ration__entries_add(&entries, entry, &place, err);
@@ -58,14 +62,15 @@ const char *ration_config_get(const ration_config *config, const char *path_text
 {
 	const struct ration__setting *setting;
 	const struct ration__entry *entry;
+	const char *profile = NULL;
 	struct ration__path path;
 
 	if (!config || !path_text || ration__path_parse(path_text, &path) < 0)
 		return NULL;
 	setting = ration__schema_find(&path);
 	if (setting && setting->alias) {
-		/* `retries` is another number than the `attempts` that are kept */
-		if (setting->per_request)
+		/* another number than the `attempts` that are kept */
+		if (!strcmp(ration__path_part(&path, path.count - 1), "retries"))
 			return NULL;
 		ration__path_follow(&path, setting->alias);
 		setting = ration__schema_find(&path);
@@ -73,7 +78,9 @@ const char *ration_config_get(const ration_config *config, const char *path_text
 	if (!setting)
 		return NULL;
 	entry = ration__settings_find(config, &path);
-	return entry ? entry->text : setting->fallback;
+	if (!entry && path.count > 2)
+		profile = ration__profile_text(config, setting, ration__path_part(&path, 1));
+	return entry ? entry->text : profile ? profile : setting->fallback;
 }
 
 void ration_config_set_clock(ration_config *config, ration_clock_fn fn, void *arg)

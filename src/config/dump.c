@@ -10,6 +10,8 @@
 #include "config/bind.h"
 #include "config/effective.h"
 #include "config/limit.h"
+#include "config/profile.h"
+#include "config/service.h"
 #include "config/value.h"
 
 struct dump {
@@ -98,17 +100,40 @@ static void open_maps(struct dump *dump, const struct ration__path *path)
 
 /* ---- settings ---- */
 
+/* Where a value comes from, unless it was set in a file or by code. */
+static void put_origin(struct dump *dump, const struct ration__setting *setting,
+	const struct ration__entry *entry, const char *text)
+{
+	const char *profile = NULL;
+
+	if (entry && entry->file && !entry->line)
+		ration__buffer_printf(&dump->out, "  # %s", entry->file);
+	if (entry || !text)
+		return;
+	if (dump->service)
+		profile = ration__profile_text(dump->config, setting, dump->service);
+	if (profile && !strcmp(profile, text))
+		ration__buffer_printf(&dump->out, "  # profile %s",
+			ration__bind_entry(
+				dump->config, "services.*.profile", dump->service, NULL)
+				->text);
+	else
+		ration__buffer_puts(&dump->out, "  # default");
+}
+
 static void put_line(struct dump *dump, const struct ration__setting *setting,
 	const struct ration__path *path, const struct ration__entry *entry, const char *text)
 {
 	const char *name = entry ? entry->name : NULL;
-	bool secret = setting->type == RATION__TYPE_HEADER && ration__header_name_secret(name);
+	bool secret = setting->type == RATION__TYPE_SECRET ||
+		      (setting->type == RATION__TYPE_HEADER && ration__header_name_secret(name));
 
 	/* an alias has another name than what it sets */
 	if (setting->type != RATION__TYPE_HEADER)
 		name = ration__path_part(path, path->count - 1);
 	open_maps(dump, path);
 	indent(dump, path->count - 1);
+	secret = secret && text;
 	if (secret || !text)
 		ration__buffer_puts(&dump->out, "# ");
 	put_text(dump, name);
@@ -119,8 +144,7 @@ static void put_line(struct dump *dump, const struct ration__setting *setting,
 		ration__buffer_printf(&dump->out, "(%s)", setting->unset);
 	else
 		put_value(dump, setting, text);
-	if (text && !entry)
-		ration__buffer_puts(&dump->out, "  # default");
+	put_origin(dump, setting, entry, text);
 	ration__buffer_putc(&dump->out, '\n');
 }
 
@@ -137,7 +161,8 @@ static void put_setting(struct dump *dump, const struct ration__setting *setting
 	if (entry)
 		text = entry->text;
 	else if (!text)
-		text = setting->fallback;
+		text = dump->service ? ration__bind_default(dump->config, setting, dump->service)
+				     : setting->fallback;
 	if (text || setting->unset)
 		put_line(dump, setting, &path, entry, text);
 }
@@ -244,6 +269,8 @@ static void put_service_setting(
 		put_limits(dump, rules, "quotas");
 	else if (!strcmp(leaf, "uris"))
 		put_setting(dump, setting, NULL, ration__service_uris(dump->config, dump->service));
+	else if (setting->http && !ration__place_exists(dump->config, dump->service))
+		return; /* and would be refused */
 	else if (!strchr(leaf, '*') && ration__service_takes(leaf, rules))
 		put_setting(dump, setting, NULL, ration__effective_service(leaf, rules, text));
 }
@@ -331,7 +358,8 @@ int ration_config_dump(const ration_config *config, char **text, ration_error **
 	ration__buffer_init(&dump.out, 0);
 	for (size_t i = 0; i < ration__schema_count; i++)
 		if (strncmp(ration__schema[i].pattern, "services.", 9) &&
-			strncmp(ration__schema[i].pattern, "presets.", 8))
+			strncmp(ration__schema[i].pattern, "presets.", 8) &&
+			strncmp(ration__schema[i].pattern, "environments.", 13))
 			put_setting(&dump, &ration__schema[i], NULL, NULL);
 	rc = put_presets(&dump);
 	for (int i = 0; rc == 0 && i < ration__config_service_count(config); i++)

@@ -1,4 +1,5 @@
 /* Configuration from files and texts in memory. */
+#include "config/file.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -14,15 +15,14 @@ int ration_config_load_text(
 	return ration__settings_load(config, text, strlen(text), name ? name : "(text)", err);
 }
 
-/* Reads at most one byte more than is allowed, so that load can tell. */
-static int read_file(const char *path, char *out, size_t *length, ration_error **err)
+int ration__file_read(const char *path, char *out, size_t max, size_t *length, ration_error **err)
 {
 	size_t used = 0;
 	ssize_t n = 1;
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
 
-	while (fd >= 0 && n > 0 && used <= RATION__FILE_MAX) {
-		n = read(fd, out + used, RATION__FILE_MAX + 1 - used);
+	while (fd >= 0 && n > 0 && used <= max) {
+		n = read(fd, out + used, max + 1 - used);
 		if (n < 0 && errno == EINTR)
 			n = 1;
 		else if (n > 0)
@@ -40,6 +40,17 @@ static int read_file(const char *path, char *out, size_t *length, ration_error *
 	return 0;
 }
 
+int ration__file_probe(const char *path)
+{
+	/* not to wait for a fifo's other end */
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | O_NONBLOCK);
+
+	if (fd < 0)
+		return errno;
+	close(fd);
+	return 0;
+}
+
 int ration_config_load(ration_config *config, const char *path, ration_error **err)
 {
 	size_t length = 0;
@@ -51,7 +62,7 @@ int ration_config_load(ration_config *config, const char *path, ration_error **e
 	text = malloc(RATION__FILE_MAX + 1);
 	if (!text)
 		return ration__error_set(err, RATION_ENOMEM, "%s", ration_strerror(RATION_ENOMEM));
-	rc = read_file(path, text, &length, err);
+	rc = ration__file_read(path, text, RATION__FILE_MAX, &length, err);
 	if (rc == 0)
 		rc = ration__settings_load(config, text, length, path, err);
 	free(text);

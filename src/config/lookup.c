@@ -1,6 +1,7 @@
 /* Paths against the table of settings: which setting a path names, and what is wrong when it names
  * none. */
 #include <string.h>
+#include <strings.h>
 #include "base/token.h"
 #include "base/util.h"
 #include "config/schema.h"
@@ -180,7 +181,7 @@ struct following {
 	const char *part;
 	size_t length;
 };
-enum { FOLLOWING_MAX = 32 };
+enum { FOLLOWING_MAX = 48 };
 
 static size_t list_following(
 	const struct ration__path *path, unsigned depth, struct following out[FOLLOWING_MAX])
@@ -206,6 +207,23 @@ static size_t list_following(
 			out[count++] = new;
 	}
 	return count;
+}
+
+bool ration__schema_word(
+	const struct ration__path *path, const char *text, char out[RATION__PART_MAX])
+{
+	struct following list[FOLLOWING_MAX];
+	size_t count = list_following(path, path->count, list), length = strlen(text);
+
+	for (size_t i = 0; i < count; i++) {
+		if (*list[i].part == '*' || list[i].length != length ||
+			strncasecmp(list[i].part, text, length))
+			continue;
+		memcpy(out, list[i].part, length);
+		out[length] = '\0';
+		return true;
+	}
+	return false;
 }
 
 static const struct following *closest(const struct following *list, size_t count, const char *name)

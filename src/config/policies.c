@@ -2,7 +2,7 @@
 #include "config/policies.h"
 #include <string.h>
 #include "base/util.h"
-#include "config/preset.h"
+#include "config/service.h"
 #include "config/value.h"
 
 enum {
@@ -130,7 +130,8 @@ static int compile_learned(const struct policies *p)
 	if (!limit->max)
 		return fail(p, "services.*.concurrency.max",
 			"off cannot stand beside an algorithm that learns the limit");
-	if (!entry_of(p, "services.*.concurrency.max"))
+	if (!entry_of(p, "services.*.concurrency.max") &&
+		!entry_of(p, "services.*.profile"))
 		limit->max = LEARNED_MAX;
 	if (!limit->initial)
 		limit->initial = LEARNED_INITIAL < limit->min	? limit->min
@@ -157,7 +158,7 @@ static int compile_hold(const struct policies *p)
 	const struct ration__setting *setting;
 	struct ration__value attempt;
 
-	if (!ration__service_uris(p->config, p->service))
+	if (!ration__place_exists(p->config, p->service))
 		return 0;
 	ration__bind_path(&path, "services.*.timeouts.attempt", p->service, NULL);
 	setting = ration__schema_find(&path);
@@ -197,7 +198,7 @@ static int compile_budget(const struct policies *p)
 								   : budget->throttle_cost;
 
 	if (!entry_of(p, "services.*.retry.budget.capacity") &&
-		ration__service_uris(p->config, p->service))
+		ration__place_exists(p->config, p->service))
 		budget->capacity = BUDGET_CAPACITY;
 	if (!budget->capacity || budget->capacity >= most)
 		return 0;

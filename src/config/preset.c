@@ -181,6 +181,8 @@ const char *ration__service_uris(const ration_config *config, const char *servic
 
 	if (uris)
 		return uris->text;
+	if (ration__bind_entry(config, "services.*.uri_file", service, NULL))
+		return NULL;
 	return ration__preset_of(config, service, &preset, &name, NULL) == 1 ? preset.uri : NULL;
 }
 

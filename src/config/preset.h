@@ -21,7 +21,8 @@ int ration__preset_find(const ration_config *config, const char *name,
 /* The service's preset. 1: *out is it, *name its name; 0: it names none; RATION_ECONFIG. */
 int ration__preset_of(const ration_config *config, const char *service, struct ration__preset *out,
 	const char **name, ration_error **err);
-/* The text of the service's URIs, be they its own or its preset's; NULL: it has none. */
+/* The text of the service's URIs, be they its own or its preset's; NULL: it has none, or they stand
+ * in its uri_file. */
 const char *ration__service_uris(const ration_config *config, const char *service);
 
 #endif

@@ -9,6 +9,7 @@
 #include "config/compile.h"
 #include "config/preset.h"
 #include "guard/rules.h"
+#include "http/redirect.h"
 #include "http/service.h"
 
 #define NS ((double)RATION__NS_PER_S)
@@ -20,6 +21,8 @@
 	.target = RATION__TARGET_##target_, .offset = offsetof(struct structure, member), \
 	.width = sizeof(((struct structure *)0)->member)
 #define SERVICE(member) INTO(SERVICE, ration__service_conf, member), .per_request = true
+#define FIXED(member) INTO(SERVICE, ration__service_conf, member)
+#define STRING(member) INTO(STRING, ration__service_conf, member), .http = true
 #define RULES(member) INTO(RULES, ration__rules, member)
 #define LIMIT(member) INTO(LIMIT, ration__limit, member)
 #define PROCESS(member) INTO(PROCESS, ration__process_conf, member)
@@ -30,6 +33,9 @@
 #define UINT RATION__TYPE_UINT
 #define DURATION_EXPECTED "a duration such as 250ms, 30s or 1h30m"
 #define NAMES_EXPECTED "a list of at most 4 key names, such as [agent, tool]"
+#define URIS_EXPECTED \
+	"a list of at most 32 http:// or https:// URIs without user, query or fragment"
+#define FILE_EXPECTED "a file's path; ~ is not expanded"
 #define URI_EXPECTED "one http:// or https:// URI without user, query or fragment"
 #define NAME_EXPECTED "a name of at most 31 letters, digits, dots, dashes and underscores"
 #define NUMBER_EXPECTED "a number above 0, such as 1000"
@@ -132,8 +138,14 @@ const struct ration__setting ration__schema[] = {
 	{.pattern = "presets.*.uri",
 		.type = RATION__TYPE_URIS,
 		.unset = "the built-in preset's, else none",
+		.max = 1,
 		.expected = URI_EXPECTED,
 		.meaning = "base URI of services that name the preset and have no uris"},
+
+	{.pattern = "environments.*",
+		.type = RATION__TYPE_MAP,
+		.expected = "a map of settings as they stand at the top, or {}",
+		.meaning = "settings that hold over all others when this environment is chosen"},
 
 	{.pattern = "services.*",
 		.type = RATION__TYPE_MAP,
@@ -154,11 +166,23 @@ const struct ration__setting ration__schema[] = {
 		.meaning =
 			"gives the service uris and an adaptive limit named learned, where it has "
 			"none of its own"},
+	{.pattern = "services.*.profile",
+		.type = RATION__TYPE_CHOICE,
+		.unset = "the defaults of this table",
+		.words = "high-throughput|production",
+		.expected = "high-throughput or production",
+		.meaning = "other defaults for timeouts, retry, breaker and concurrency"},
 	{.pattern = "services.*.uris",
 		.type = RATION__TYPE_URIS,
-		.unset = "the preset's; else not an HTTP service: a guard only",
-		.expected = URI_EXPECTED,
-		.meaning = "base URI that requests' paths are joined to"},
+		.unset = "uri_file's, else the preset's; else not an HTTP service: a guard only",
+		.max = RATION__NODES_MAX,
+		.expected = URIS_EXPECTED,
+		.meaning = "nodes: base URIs that requests' paths are joined to"},
+	{.pattern = "services.*.uri_file",
+		.type = RATION__TYPE_TEXT,
+		.expected = FILE_EXPECTED,
+		.meaning = "instead of uris, a file with one in each line; followed when it changes",
+		STRING(uri_file)},
 	{.pattern = "services.*.revision",
 		.type = UINT,
 		.unset = "the definition that was opened last holds",
@@ -177,11 +201,17 @@ const struct ration__setting ration__schema[] = {
 	{.pattern = "services.*.headers.*",
 		.type = RATION__TYPE_HEADER,
 		.expected = "text without control characters and without blanks at its ends",
-		.meaning = "a header that every request carries"},
+		.meaning = "a header that every request carries",
+		.http = true},
+	{.pattern = "services.*.user_agent",
+		.type = RATION__TYPE_HEADER,
+		.expected = "text without control characters and without blanks at its ends",
+		.alias = "headers.User-Agent"},
 
 #include "config/schema_limits.inc"
 #include "config/schema_policies.inc"
 #include "config/schema_http.inc"
+#include "config/schema_place.inc"
 };
 
 const size_t ration__schema_count = RATION__COUNT(ration__schema);

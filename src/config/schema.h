@@ -26,6 +26,10 @@ enum ration__setting_type {
 	RATION__TYPE_CHOICE,   /* one of `words`; its index in an enumeration */
 	RATION__TYPE_TEXT,     /* of at most max bytes, where that is given */
 	RATION__TYPE_HEADER,   /* text that may be a secret */
+	RATION__TYPE_SECRET,   /* text that is one */
+	RATION__TYPE_FIELD,    /* a header's name or another word of its characters */
+	RATION__TYPE_TARGET,   /* path of a URL */
+	RATION__TYPE_PROXY,    /* URL of a proxy */
 	RATION__TYPE_PATTERN,  /* of a path: begins with / or * */
 	RATION__TYPE_SOURCE,   /* body:JSON-POINTER or header:NAME */
 	RATION__TYPE_NAME,     /* a key's or unit's name */
@@ -33,8 +37,9 @@ enum ration__setting_type {
 	RATION__TYPE_NUMBERS,  /* list of numbers */
 	RATION__TYPE_PATTERNS, /* list of patterns of key values */
 	RATION__TYPE_CHOICES,  /* list of `words`, at least `min`; a bit of uint32_t for each */
-	RATION__TYPE_URIS,     /* list of base URIs */
+	RATION__TYPE_URIS,     /* list of at most max base URIs */
 	RATION__TYPE_ACCEPT,   /* list of statuses: 404, 2xx */
+	RATION__TYPE_STATUSES, /* likewise, of 4xx and 5xx; struct ration__status_set */
 };
 
 /* Which structure a value ends up in. */
@@ -43,6 +48,7 @@ enum ration__setting_target {
 	RATION__TARGET_PROCESS,	 /* struct ration__process_conf */
 	RATION__TARGET_PRESET,	 /* struct ration__preset */
 	RATION__TARGET_SERVICE,	 /* struct ration__service_conf */
+	RATION__TARGET_STRING,	 /* a text of it, in its memory; NULL: not set, and no default */
 	RATION__TARGET_RULES,	 /* struct ration__rules */
 	RATION__TARGET_LIMIT,	 /* struct ration__limit */
 	RATION__TARGET_ADAPTIVE, /* struct ration__adaptive_conf of a limit */
@@ -65,6 +71,7 @@ struct ration__setting {
 	enum ration__setting_target target;
 	size_t offset, width; /* of the member */
 	bool per_request;     /* ration_request_set_option may change it */
+	bool http;	      /* says something only to a service that has a place */
 };
 
 extern const struct ration__setting ration__schema[]; /* schema.c */
@@ -82,6 +89,9 @@ bool ration__schema_is_map(const struct ration__path *path);
 bool ration__name_ok(const char *name, size_t size);
 /* NULL when every name of the user's choice in the path may be one, else what is expected there. */
 const char *ration__schema_check_names(const struct ration__path *path);
+/* The word of the vocabulary that the path may go on with, compared without case. */
+bool ration__schema_word(
+	const struct ration__path *path, const char *text, char out[RATION__PART_MAX]);
 /* Appends what is wrong with a path that is no setting, and what would be right. */
 void ration__schema_explain(const struct ration__path *path, struct ration__buffer *out);
 /* The pattern's first component (*length bytes at the returned pointer) and what follows it; NULL

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <stdio.h>
-#include "config/bind.h"
-#include "config/preset.h"
+#include "base/util.h"
+#include "config/service.h"
 #include "config/value.h"
 
 int ration__config_service_count(const ration_config *config)
@@ -45,6 +45,41 @@ static void store_accept(struct ration__service_conf *conf, const char *text)
 	}
 }
 
+/* The setting's member, if it is a list of statuses. */
+static bool store_statuses(
+	struct ration__service_conf *conf, const struct ration__setting *setting, const char *text)
+{
+	if (setting->type == RATION__TYPE_ACCEPT)
+		store_accept(conf, text);
+	else if (setting->type == RATION__TYPE_STATUSES && strstr(setting->pattern, ".throttle."))
+		ration__bind_statuses(&conf->retry.throttled, text);
+	else if (setting->type == RATION__TYPE_STATUSES)
+		ration__bind_statuses(&conf->retry.transient, text);
+	else
+		return false;
+	return true;
+}
+
+/* What is accepted always; what is retried only where it was set: unset is empty. */
+static void bind_statuses(
+	const ration_config *config, const char *service, struct ration__service_conf *conf)
+{
+	static const char *const patterns[] = {"services.*.response.accept",
+		"services.*.retry.statuses", "services.*.retry.throttle.statuses"};
+
+	for (size_t i = 0; i < RATION__COUNT(patterns); i++) {
+		const struct ration__entry *entry =
+			ration__bind_entry(config, patterns[i], service, NULL);
+		const struct ration__setting *setting;
+		struct ration__path path;
+
+		ration__bind_path(&path, patterns[i], service, NULL);
+		setting = ration__schema_find(&path);
+		if (entry || setting->type == RATION__TYPE_ACCEPT)
+			store_statuses(conf, setting, entry ? entry->text : setting->fallback);
+	}
+}
+
 static int check_backoff(const ration_config *config, const char *service, const char *name,
 	const struct ration__backoff_conf *backoff, ration_error **err)
 {
@@ -72,168 +107,33 @@ static int check_service(
 	return rc ? rc : check_backoff(config, conf->name, "throttle", &conf->retry.throttle, err);
 }
 
-/* Where responses tell true costs: a source for each unit, whichever of the unit's limits names it.
- */
-struct sources {
-	const ration_config *config;
-	const char *service;
-	const char *group; /* that is looked at */
-	struct ration__actual list[RATION__ACTUALS_MAX];
-	size_t count;
-	ration_error **err;
-};
-
-static double estimate_of(const struct sources *sources, const char *name)
-{
-	struct ration__value value = {.number = 1};
-	const struct ration__entry *entry;
-	char pattern[48];
-
-	snprintf(pattern, sizeof(pattern), "services.*.%s.*.estimate", sources->group);
-	entry = ration__bind_entry(sources->config, pattern, sources->service, name);
-	if (entry)
-		ration__value_parse(entry->setting, entry->text, &value);
-	return value.number;
-}
-
-static int add_source(void *arg, const char *name, const struct ration__entry *entry)
-{
-	struct sources *sources = arg;
-	const struct ration__entry *unit;
-	char pattern[48];
-
-	if (entry->setting->type != RATION__TYPE_SOURCE)
-		return 0;
-	snprintf(pattern, sizeof(pattern), "services.*.%s.*.unit", sources->group);
-	unit = ration__bind_entry(sources->config, pattern, sources->service, name);
-	if (!unit)
-		return 0; /* refused with the limit */
-	for (size_t i = 0; i < sources->count; i++) {
-		if (strcmp(sources->list[i].unit, unit->text))
-			continue;
-		if (!strcmp(sources->list[i].source, entry->text))
-			return 0;
-		return ration__bind_fail(entry, NULL, NULL, NULL, sources->err,
-			"another limit reads the cost in this unit from elsewhere");
-	}
-	if (sources->count == RATION__ACTUALS_MAX)
-		return ration__bind_fail(entry, NULL, NULL, NULL, sources->err,
-			"responses tell the cost in at most 8 units");
-	sources->list[sources->count++] = (struct ration__actual){
-		.unit = unit->text, .source = entry->text, .estimate = estimate_of(sources, name)};
-	return 0;
-}
-
-static int compare_sources(const void *a, const void *b)
-{
-	return strcmp(
-		((const struct ration__actual *)a)->unit, ((const struct ration__actual *)b)->unit);
-}
-
-static int find_sources(struct sources *sources)
-{
-	static const char *const groups[] = {"limits", "quotas"};
-	int rc = 0;
-
-	for (size_t i = 0; rc == 0 && i < 2; i++) {
-		sources->group = groups[i];
-		rc = ration__bind_each(
-			sources->config, sources->service, groups[i], add_source, sources);
-	}
-	qsort(sources->list, sources->count, sizeof(*sources->list), compare_sources);
-	return rc;
-}
-
-static char *copy_text(char **to, const char *text, size_t length)
-{
-	char *start = *to;
-
-	memcpy(start, text, length);
-	start[length] = '\0';
-	*to += length + 1;
-	return start;
-}
-
-static char *copy_string(char **to, const char *text)
-{
-	return copy_text(to, text, strlen(text));
-}
-
-/* Name, base, headers and sources in one block, which conf owns. */
-static int copy_strings(const ration_config *config, const char *service,
-	const struct sources *sources, struct ration__service_conf *conf)
-{
-	const char *uris = ration__service_uris(config, service);
-	char base[2048] = "", *to;
-	struct ration__list list;
-	struct ration__header *headers;
-	size_t count, size, base_length;
-	size_t at = ration__bind_below_pattern(config, "services.*.headers", service, NULL, &count);
-
-	if (uris) {
-		ration__list_init(&list, uris);
-		ration__list_next(&list, base, sizeof(base));
-	}
-	base_length = strlen(base);
-	while (base_length && base[base_length - 1] == '/')
-		base_length--;
-	size = count * sizeof(*headers) + sizeof(sources->list) + strlen(service) + 1 +
-	       base_length + 1;
-	for (size_t i = at; i < at + count; i++)
-		size += strlen(config->entries[i]->name) + strlen(config->entries[i]->text) + 2;
-	for (size_t i = 0; i < sources->count; i++)
-		size += strlen(sources->list[i].unit) + strlen(sources->list[i].source) + 2;
-	headers = malloc(size);
-	if (!headers)
-		return RATION_ENOMEM;
-	conf->memory = headers;
-	conf->headers = headers;
-	conf->header_count = count;
-	conf->actuals = (struct ration__actual *)(headers + count);
-	conf->actual_count = sources->count;
-	to = (char *)(conf->actuals + RATION__ACTUALS_MAX);
-	conf->name = copy_string(&to, service);
-	conf->base = base_length ? copy_text(&to, base, base_length) : NULL;
-	for (size_t i = 0; i < count; i++) {
-		headers[i].name = copy_string(&to, config->entries[at + i]->name);
-		headers[i].value = copy_string(&to, config->entries[at + i]->text);
-	}
-	for (size_t i = 0; i < sources->count; i++) {
-		conf->actuals[i].estimate = sources->list[i].estimate;
-		conf->actuals[i].unit = copy_string(&to, sources->list[i].unit);
-		conf->actuals[i].source = copy_string(&to, sources->list[i].source);
-	}
-	return 0;
-}
-
 int ration__config_service(const ration_config *config, const char *service,
 	struct ration__service_conf *out, ration_error **err)
 {
-	struct sources sources = {.config = config, .service = service, .err = err};
+	struct ration__sources sources = {0};
 	struct ration__service_conf conf = {0};
-	struct ration__preset preset;
-	struct ration__path accept;
-	const char *name;
+	struct ration__uri_list nodes;
 	int rc;
 
 	if (!ration__config_has_service(config, service))
 		return ration__bind_fail_service(service, err);
 	ration__bind_all(config, RATION__TARGET_SERVICE, "services.*.", service, NULL, &conf);
-	ration__bind_path(&accept, "services.*.response.accept", service, NULL);
-	store_accept(&conf, ration__bind_text(config, ration__schema_find(&accept), service, NULL));
+	bind_statuses(config, service, &conf);
 	conf.name = service;
 	rc = check_service(config, &conf, err);
 	if (rc == 0)
-		rc = find_sources(&sources);
+		rc = ration__sources_find(config, service, &sources, err);
 	if (rc == 0)
-		rc = ration__preset_of(config, service, &preset, &name, err);
+		rc = ration__place_check(config, service, err);
+	if (rc == 0)
+		rc = ration__place_nodes(config, service, &nodes, err);
 	if (rc < 0)
 		return rc;
-	if (copy_strings(config, service, &sources, &conf) < 0)
-		return ration__error_set(err, RATION_ENOMEM, "%s", ration_strerror(RATION_ENOMEM));
+	rc = ration__strings_copy(config, service, &sources, &nodes, &conf);
+	ration__uri_list_fini(&nodes);
+	if (rc < 0)
+		return ration__error_set(err, rc, "%s", ration_strerror(rc));
 	*out = conf;
-	out->nodes = &out->base;
-	out->node_count = out->base != NULL;
 	return 0;
 }
 
@@ -272,12 +172,11 @@ int ration__config_request_option(struct ration__service_conf *copy, const char 
 		return ration__error_set_at(err, RATION_ECONFIG, &place,
 			"not a setting of one request: these are timeouts, retry, response and "
 			"concurrency.wait");
+	place.path = NULL; /* the whole path is said instead */
 	rc = ration__entry_new(&path, value, &place, &entry, err);
 	if (rc < 0)
 		return rc;
-	if (entry->setting->type == RATION__TYPE_ACCEPT)
-		store_accept(&conf, entry->text);
-	else
+	if (!store_statuses(&conf, entry->setting, entry->text))
 		ration__bind_store(entry->setting, entry->text, &conf);
 	free(entry);
 	rc = check_service(NULL, &conf, err);

@@ -53,8 +53,9 @@ void ration__path_follow(struct ration__path *path, const char *alias)
 static int fail_value(const struct ration__setting *setting, const char *text,
 	const struct ration__place *place, ration_error **err)
 {
-	bool hide = setting->type == RATION__TYPE_HEADER ||
-		    (setting->type == RATION__TYPE_URIS && strchr(text, '@'));
+	bool is_place = setting->type == RATION__TYPE_URIS || setting->type == RATION__TYPE_PROXY;
+	bool hide = setting->type == RATION__TYPE_HEADER || setting->type == RATION__TYPE_SECRET ||
+		    (is_place && strchr(text, '@'));
 	size_t length = strlen(text);
 	bool cut = length > SHOWN_MAX;
 
@@ -100,6 +101,28 @@ static struct ration__entry *entry_alloc(const char *path, const char *name, con
 	return entry;
 }
 
+struct ration__entry *ration__entry_copy(const struct ration__entry *entry)
+{
+	struct ration__entry *copy = entry_alloc(entry->path, entry->name, entry->text);
+
+	if (copy) {
+		copy->setting = entry->setting;
+		copy->file = entry->file;
+		copy->line = entry->line;
+		copy->column = entry->column;
+	}
+	return copy;
+}
+
+struct ration__entry *ration__entry_name(const char *environment)
+{
+	struct ration__entry *entry = entry_alloc("", environment, "");
+
+	if (entry)
+		entry->environment = environment;
+	return entry;
+}
+
 int ration__entry_new(const struct ration__path *path, const char *text,
 	const struct ration__place *where, struct ration__entry **out, ration_error **err)
 {
@@ -107,12 +130,18 @@ int ration__entry_new(const struct ration__path *path, const char *text,
 	struct ration__place place = *where;
 	struct ration__path canonical = *path;
 	struct ration__value value;
-	char shown[RATION__PATH_MAX + 16], number[24];
+	char shown[RATION__PATH_MAX + 16], name[RATION__PART_MAX], number[24];
+	char long_path[RATION__PATH_MAX + 16 + RATION__PART_MAX];
 	const char *expected;
 	struct ration__entry *entry;
 
 	ration__path_format(path, shown);
-	place.path = shown;
+	snprintf(long_path, sizeof(long_path), "%s%s", where->path ? where->path : "", shown);
+	place.path = long_path;
+	if (!strcmp(ration__path_part(path, 0), "environments"))
+		return ration__error_set_at(err, RATION_ECONFIG, &place,
+			"stands in files only: expected %s",
+			setting ? setting->expected : "a map");
 	if (!setting)
 		return fail_unknown(path, &place, err);
 	expected = ration__schema_check_names(path);
@@ -130,9 +159,10 @@ int ration__entry_new(const struct ration__path *path, const char *text,
 		}
 		setting = ration__schema_find(&canonical);
 	}
+	strcpy(name, ration__path_part(&canonical, canonical.count - 1));
 	fold_header(&canonical);
 	ration__path_format(&canonical, shown);
-	entry = entry_alloc(shown, ration__path_part(path, path->count - 1), text);
+	entry = entry_alloc(shown, name, text);
 	if (!entry)
 		return fail_memory(err);
 	entry->setting = setting;

@@ -24,8 +24,9 @@ struct ration__entry {
 	const struct ration__setting *setting;
 	const char
 		*file; /* NULL: set by code. Borrowed: from the file's name in the configuration */
-	int line, column;
-	const char *path; /* one spelling for each setting */
+	int line, column;	 /* 0 of a file that is an environment variable */
+	const char *environment; /* of an overlay, borrowed likewise; else NULL */
+	const char *path;	 /* one spelling for each setting */
 	const char *name; /* last component as it was written: headers keep their case */
 	const char *text;
 };
@@ -45,6 +46,8 @@ struct ration_config {
 	size_t count, capacity;
 	struct ration__service_name *services; /* by name */
 	size_t service_count, service_capacity;
+	struct ration__entry **overlays; /* of environments, as they came */
+	size_t overlay_count;
 	char **files;
 	size_t file_count;
 	struct ration__config_hooks hooks;
@@ -59,20 +62,28 @@ struct ration__entries {
 void ration__entries_fini(struct ration__entries *entries); /* and the entries that are left */
 
 /* Checks one setting and makes its entry: an alias becomes the setting that it stands for, a
- * header's name is compared without case. place->path is filled in for the error.
+ * header's name is compared without case. place->path: what errors have in front of the path, or
+ * NULL.
  * 0, RATION_ECONFIG, RATION_ENOMEM. */
 int ration__entry_new(const struct ration__path *path, const char *text,
 	const struct ration__place *place, struct ration__entry **out, ration_error **err);
+struct ration__entry *ration__entry_copy(const struct ration__entry *entry); /* NULL: no memory */
+/* The entry that says that there is an environment of that name; it has no setting. */
+struct ration__entry *ration__entry_name(const char *environment);
 /* Takes over entry on success. 0, RATION_ENOMEM, RATION_ECONFIG: too many. */
 int ration__entries_add(struct ration__entries *entries, struct ration__entry *entry,
 	const struct ration__place *place, ration_error **err);
 /* All of them or none; later ones replace what was there. The list is empty on success. */
 int ration__settings_merge(
 	ration_config *config, struct ration__entries *entries, ration_error **err);
+/* Room for what _add then appends: what stands in environments. 0, RATION_ECONFIG: too many,
+ * RATION_ENOMEM. */
+int ration__overlays_reserve(ration_config *config, size_t extra, ration_error **err);
+void ration__overlays_add(ration_config *config, struct ration__entries *entries); /* empties it */
 /* Adds what stands in a YAML text: all of it or nothing. */
 int ration__settings_load(ration_config *config, const char *text, size_t length, const char *name,
 	ration_error **err);
-/* The configuration's own copy of a file's name; NULL: out of memory. */
+/* The configuration's own copy of a name of a file, variable or environment; NULL: out of memory. */
 const char *ration__settings_file(ration_config *config, const char *name);
 
 /* NULL: not set. */

@@ -9,7 +9,7 @@
 #include "http/service.h"
 #include "http/url.h"
 
-enum { ITEM_MAX = 2048, SOURCE_MAX = 256 };
+enum { ITEM_MAX = 2048, SOURCE_MAX = 256, STATUSES_MAX = 64 };
 
 int ration__word_index(const char *words, const char *text)
 {
@@ -119,6 +119,8 @@ static bool item_ok(const struct ration__setting *setting, const char *item)
 		return ration__word_index(setting->words, item) >= 0;
 	case RATION__TYPE_URIS:
 		return ration__uri_ok(item);
+	case RATION__TYPE_STATUSES:
+		return strchr("45", *item) && ration__parse_status(item) != 0;
 	default:
 		return ration__parse_status(item) != 0;
 	}
@@ -129,9 +131,9 @@ bool ration__type_is_list(enum ration__setting_type type)
 	return type >= RATION__TYPE_NAMES;
 }
 
-static size_t list_max(enum ration__setting_type type)
+static size_t list_max(const struct ration__setting *setting)
 {
-	switch (type) {
+	switch (setting->type) {
 	case RATION__TYPE_NAMES:
 		return RATION__PER_MAX;
 	case RATION__TYPE_NUMBERS:
@@ -139,7 +141,9 @@ static size_t list_max(enum ration__setting_type type)
 	case RATION__TYPE_PATTERNS:
 		return RATION__WHEN_VALUES;
 	case RATION__TYPE_URIS:
-		return 1;
+		return (size_t)setting->max;
+	case RATION__TYPE_STATUSES:
+		return STATUSES_MAX;
 	default:
 		return RATION__ACCEPT_CODES_MAX;
 	}
@@ -147,7 +151,7 @@ static size_t list_max(enum ration__setting_type type)
 
 static int check_list(const struct ration__setting *setting, const char *text)
 {
-	size_t max = list_max(setting->type);
+	size_t max = list_max(setting);
 	struct ration__list list;
 	char item[ITEM_MAX];
 	size_t count = 0;
@@ -249,6 +253,32 @@ static bool source_ok(const char *text)
 	return !strncmp(text, "body:/", 6) && ration__header_value_ok(text);
 }
 
+/* Begins with a slash, and has no query. */
+static bool target_ok(const char *text)
+{
+	size_t length;
+
+	return *text == '/' && ration__url_check(text, &length) == 0 && !text[length] &&
+	       !strpbrk(text, "?#");
+}
+
+static bool proxy_ok(const char *text)
+{
+	static const char *const schemes[] = {"http", "https", "socks5", "socks5h"};
+	const char *colon = strstr(text, "://");
+	char url[ITEM_MAX];
+
+	if (!colon || strlen(colon) >= sizeof(url) - sizeof("http"))
+		return false;
+	strcpy(url, "http");
+	strcat(url, colon);
+	for (size_t i = 0; i < RATION__COUNT(schemes); i++)
+		if (strlen(schemes[i]) == (size_t)(colon - text) &&
+			!memcmp(schemes[i], text, (size_t)(colon - text)))
+			return ration__uri_ok(url);
+	return false;
+}
+
 static int parse(const struct ration__setting *setting, const char *text, struct ration__value *out)
 {
 	int rc = 0;
@@ -298,6 +328,16 @@ static int parse(const struct ration__setting *setting, const char *text, struct
 		return source_ok(text) ? 0 : RATION_EINVAL;
 	case RATION__TYPE_HEADER:
 		return ration__header_value_ok(text) ? 0 : RATION_EINVAL;
+	case RATION__TYPE_SECRET:
+		return *text && ration__header_value_ok(text) ? 0 : RATION_EINVAL;
+	case RATION__TYPE_FIELD:
+		return ration__header_name_ok(text) ? 0 : RATION_EINVAL;
+	case RATION__TYPE_TARGET:
+		return target_ok(text) ? 0 : RATION_EINVAL;
+	case RATION__TYPE_PROXY:
+		return proxy_ok(text) || ration__word_index(setting->words, text) >= 0
+			       ? 0
+			       : RATION_EINVAL;
 	case RATION__TYPE_NAME:
 		return ration__name_ok(text, RATION__KEYNAME_MAX) ? 0 : RATION_EINVAL;
 	case RATION__TYPE_NAMES:
@@ -306,6 +346,7 @@ static int parse(const struct ration__setting *setting, const char *text, struct
 	case RATION__TYPE_CHOICES:
 	case RATION__TYPE_URIS:
 	case RATION__TYPE_ACCEPT:
+	case RATION__TYPE_STATUSES:
 		return check_list(setting, text);
 	}
 	return RATION_EINVAL;

@@ -5,10 +5,14 @@
  * whole text is right.
  */
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <yaml.h>
 #include "config/settings.h"
+
+/* With "environments.NAME." in front. */
+#define WHOLE_PATH_MAX (RATION__PATH_MAX + 16 + RATION__PART_MAX)
 
 /* A key where it stands, to find those that are given twice. */
 struct mark {
@@ -18,11 +22,14 @@ struct mark {
 
 struct loader {
 	yaml_parser_t parser;
+	ration_config *config;
 	const char *file;
 	struct ration__path path; /* of the node that is read */
 	struct mark **marks;
 	size_t mark_count, mark_capacity;
 	struct ration__entries entries;
+	const char *environment;	 /* in which the node stands, and then path begins anew */
+	struct ration__entries overlays; /* what stands in environments */
 	ration_error **err;
 };
 
@@ -37,13 +44,30 @@ static struct ration__place place_of(const struct loader *loader, const yaml_mar
 		.file = loader->file, .line = (int)mark->line + 1, .column = (int)mark->column + 1};
 }
 
+/* What the path does not say: "environments.NAME." */
+static const char *prefix_of(const struct loader *loader, char out[RATION__PART_MAX])
+{
+	if (!loader->environment)
+		return "";
+	snprintf(out, RATION__PART_MAX, "environments.%s.", loader->environment);
+	return out;
+}
+
+static void format_path(const struct loader *loader, char out[WHOLE_PATH_MAX])
+{
+	char path[RATION__PATH_MAX + 16], prefix[RATION__PART_MAX];
+
+	ration__path_format(&loader->path, path);
+	snprintf(out, WHOLE_PATH_MAX, "%s%s", prefix_of(loader, prefix), path);
+}
+
 /* An error at a place, with the path of the node that is read, if there is one. */
 static int fail_at(struct loader *loader, const yaml_mark_t *mark, const char *what)
 {
 	struct ration__place place = place_of(loader, mark);
-	char path[RATION__PATH_MAX + 16];
+	char path[WHOLE_PATH_MAX];
 
-	ration__path_format(&loader->path, path);
+	format_path(loader, path);
 	place.path = *path ? path : NULL;
 	return ration__error_set_at(loader->err, RATION_ECONFIG, &place, "%s", what);
 }
@@ -67,7 +91,7 @@ static int next(struct loader *loader, yaml_event_t *event)
 
 static int add_mark(struct loader *loader, const yaml_mark_t *at)
 {
-	char path[RATION__PATH_MAX + 16];
+	char path[WHOLE_PATH_MAX];
 	struct mark *mark;
 
 	if (loader->mark_count == loader->mark_capacity) {
@@ -79,7 +103,7 @@ static int add_mark(struct loader *loader, const yaml_mark_t *at)
 		loader->marks = marks;
 		loader->mark_capacity = capacity;
 	}
-	ration__path_format(&loader->path, path);
+	format_path(loader, path);
 	mark = malloc(sizeof(*mark) + strlen(path) + 1);
 	if (!mark)
 		return fail_memory(loader);
@@ -93,12 +117,18 @@ static int add_mark(struct loader *loader, const yaml_mark_t *at)
 static int add_entry(struct loader *loader, const yaml_mark_t *at, const char *text)
 {
 	struct ration__place place = place_of(loader, at);
+	char prefix[RATION__PART_MAX];
 	struct ration__entry *entry;
-	int rc = ration__entry_new(&loader->path, text, &place, &entry, loader->err);
+	int rc;
 
+	place.path = prefix_of(loader, prefix);
+	rc = ration__entry_new(&loader->path, text, &place, &entry, loader->err);
 	if (rc < 0)
 		return rc;
-	rc = ration__entries_add(&loader->entries, entry, &place, loader->err);
+	entry->environment = loader->environment;
+	place.path = NULL;
+	rc = ration__entries_add(loader->environment ? &loader->overlays : &loader->entries, entry,
+		&place, loader->err);
 	if (rc < 0)
 		free(entry);
 	return rc;
@@ -214,6 +244,41 @@ static int load_mapping(struct loader *loader)
 	return rc;
 }
 
+/* The settings of one environment, whose name is the last component of the path: they are read as
+ * those at the top are. */
+static int load_environment(struct loader *loader, const yaml_mark_t *key, yaml_event_t *event)
+{
+	struct ration__path whole = loader->path;
+	const char *name = ration__path_part(&whole, 1);
+	struct ration__place place = place_of(loader, key);
+	struct ration__entry *entry;
+	int rc;
+
+	if (!ration__name_ok(name, RATION__KEYNAME_MAX))
+		return fail_at(loader, key,
+			"expected an environment's name of at most 31 letters, digits, dots, "
+			"dashes and underscores");
+	if (event->type != YAML_MAPPING_START_EVENT && !is_null(event))
+		return fail_at(loader, &event->start_mark, "expected a map of settings");
+	name = ration__settings_file(loader->config, name);
+	entry = name ? ration__entry_name(name) : NULL;
+	if (!entry)
+		return fail_memory(loader);
+	rc = ration__entries_add(&loader->overlays, entry, &place, loader->err);
+	if (rc < 0) {
+		free(entry);
+		return rc;
+	}
+	if (is_null(event))
+		return 0;
+	loader->environment = name;
+	ration__path_init(&loader->path);
+	rc = load_mapping(loader);
+	loader->environment = NULL;
+	loader->path = whole;
+	return rc;
+}
+
 /* The value of the path; key is where its key stands. The event is deleted by the caller. */
 static int load_value(struct loader *loader, const yaml_mark_t *key, yaml_event_t *event)
 {
@@ -222,6 +287,12 @@ static int load_value(struct loader *loader, const yaml_mark_t *key, yaml_event_
 	bool named = setting && setting->type == RATION__TYPE_MAP;
 	int rc = 0;
 
+	if (!strcmp(ration__path_part(&loader->path, 0), "environments")) {
+		if (loader->environment)
+			return fail_at(loader, key, "an environment has no environments");
+		if (loader->path.count == 2)
+			return load_environment(loader, key, event);
+	}
 	if (!setting && !is_map)
 		return add_entry(loader, key, ""); /* says what is wrong with the key */
 	if (event->type == YAML_MAPPING_START_EVENT && is_map) {
@@ -244,9 +315,9 @@ static int load_value(struct loader *loader, const yaml_mark_t *key, yaml_event_
 		return load_sequence(loader, &event->start_mark);
 	if (setting) {
 		struct ration__place place = place_of(loader, &event->start_mark);
-		char path[RATION__PATH_MAX + 16];
+		char path[WHOLE_PATH_MAX];
 
-		ration__path_format(&loader->path, path);
+		format_path(loader, path);
 		place.path = path;
 		return ration__error_set_at(
 			loader->err, RATION_ECONFIG, &place, "expected %s", setting->expected);
@@ -306,6 +377,8 @@ static int compare_entries(const void *a, const void *b)
 	const struct ration__entry *y = *(struct ration__entry *const *)b;
 	int order = strcmp(x->path, y->path);
 
+	if (!order && x->environment) /* all of a list have one, or none */
+		order = strcmp(x->environment, y->environment);
 	return order ? order : compare_place(x->line, x->column, y->line, y->column);
 }
 
@@ -318,10 +391,26 @@ static int fail_twice(struct loader *loader, const char *path, int line, int col
 		loader->err, RATION_ECONFIG, &place, "given twice; first in line %d", first_line);
 }
 
-/* Keys as they are written, and then settings: `attempts` and `retries` are two keys of one. */
+/* Settings of one list: `attempts` and `retries` are two keys of one. */
+static int refuse_entries(struct loader *loader, struct ration__entries *entries)
+{
+	if (entries->count)
+		qsort(entries->list, entries->count, sizeof(struct ration__entry *),
+			compare_entries);
+	for (size_t i = 1; i < entries->count; i++) {
+		const struct ration__entry *a = entries->list[i - 1], *b = entries->list[i];
+
+		if (!strcmp(a->path, b->path) &&
+			(!a->environment || !strcmp(a->environment, b->environment)))
+			return fail_twice(loader, b->path, b->line, b->column, a->line);
+	}
+	return 0;
+}
+
+/* Keys as they are written, and then settings. */
 static int refuse_twice(struct loader *loader)
 {
-	struct ration__entries *entries = &loader->entries;
+	int rc;
 
 	if (loader->mark_count)
 		qsort(loader->marks, loader->mark_count, sizeof(struct mark *), compare_marks);
@@ -331,22 +420,14 @@ static int refuse_twice(struct loader *loader)
 		if (!strcmp(a->path, b->path))
 			return fail_twice(loader, b->path, b->line, b->column, a->line);
 	}
-	if (entries->count)
-		qsort(entries->list, entries->count, sizeof(struct ration__entry *),
-			compare_entries);
-	for (size_t i = 1; i < entries->count; i++) {
-		const struct ration__entry *a = entries->list[i - 1], *b = entries->list[i];
-
-		if (!strcmp(a->path, b->path))
-			return fail_twice(loader, b->path, b->line, b->column, a->line);
-	}
-	return 0;
+	rc = refuse_entries(loader, &loader->entries);
+	return rc ? rc : refuse_entries(loader, &loader->overlays);
 }
 
 int ration__settings_load(ration_config *config, const char *text, size_t length, const char *name,
 	ration_error **err)
 {
-	struct loader loader = {.err = err};
+	struct loader loader = {.config = config, .err = err};
 	int rc;
 
 	if (length > RATION__FILE_MAX)
@@ -360,9 +441,15 @@ int ration__settings_load(ration_config *config, const char *text, size_t length
 	yaml_parser_delete(&loader.parser);
 	if (rc == 0)
 		rc = refuse_twice(&loader);
+	/* all of it or nothing */
+	if (rc == 0)
+		rc = ration__overlays_reserve(config, loader.overlays.count, err);
 	if (rc == 0)
 		rc = ration__settings_merge(config, &loader.entries, err);
+	if (rc == 0)
+		ration__overlays_add(config, &loader.overlays);
 	ration__entries_fini(&loader.entries);
+	ration__entries_fini(&loader.overlays);
 	for (size_t i = 0; i < loader.mark_count; i++)
 		free(loader.marks[i]);
 	free(loader.marks);

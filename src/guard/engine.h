@@ -26,6 +26,7 @@
 #define RATION__WORD_SETTINGS 2 /* raised when an operator's setting changes */
 #define RATION__WORD_COOLDOWN 3 /* STEADY time at which the last cooldown of the store ends */
 #define RATION__WORD_BUDGETS 4	/* bit (service's hash % 64): that budget may be below full */
+#define RATION__WORD_NODES 6	/* raised when some service's table of nodes changes (nodes.h) */
 #define RATION__LAZY_MAX 64	/* words looked at in one pass */
 /* A waiter that nobody wakes asks again after this: the wake-up is a hint that may be lost. */
 #define RATION__FALLBACK_NS INT64_C(50000000)
@@ -375,7 +376,10 @@ void ration__local_report(
 int ration__orphans_settle(struct ration__engine *engine, struct ration__txn *txn); /* inside one */
 void ration__orphans_done(struct ration__engine *engine); /* after its commit */
 void ration__orphans_forget(struct ration__engine *engine);
-/* guard.c: under mutex */
+/* guard.c */
+/* Takes engine.mutex, waiting as long as one would for the gate. 0, or RATION_EAGAIN. */
+int ration__engine_lock(struct ration__engine *engine, int64_t wait_ns);
+/* The rest under mutex. */
 /* Ends a transaction of the working set: written back and committed when rc is 0, else aborted. */
 int ration__engine_end(struct ration__engine *engine, struct ration__txn *txn, int rc);
 void ration__grant_move(struct ration__grant *from, struct ration__grant *to);

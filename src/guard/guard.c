@@ -132,7 +132,7 @@ static int64_t monotonic_ns(void)
 
 /* The process asks for the gate once at a time; its own threads wait here, as long as they would
  * wait for the gate. */
-static int lock_engine(struct ration__engine *engine, int64_t wait_ns)
+int ration__engine_lock(struct ration__engine *engine, int64_t wait_ns)
 {
 	struct timespec until;
 	int64_t at_ns;
@@ -380,7 +380,7 @@ int ration__guard_transact(
 		return 0;
 	if (ration__store_forked(engine->store)) /* before the lock, which a lost thread may hold */
 		return RATION_EFORK;
-	rc = lock_engine(engine, wait_ns);
+	rc = ration__engine_lock(engine, wait_ns);
 	if (rc < 0)
 		return rc;
 	if (batch->ask_count == 0 && batch->settle_count == 1 &&

@@ -13,6 +13,8 @@ src_libcore_la_SOURCES += \
 	src/guard/definition.c \
 	src/guard/engine.c \
 	src/guard/engine.h \
+	src/guard/flush.c \
+	src/guard/flush.h \
 	src/guard/guard.c \
 	src/guard/guard.h \
 	src/guard/inspect.c \
@@ -24,6 +26,8 @@ src_libcore_la_SOURCES += \
 	src/guard/match.c \
 	src/guard/match.h \
 	src/guard/news.c \
+	src/guard/nodes.c \
+	src/guard/nodes.h \
 	src/guard/orphan.c \
 	src/guard/permit.c \
 	src/guard/quota.c \

@@ -321,8 +321,8 @@ static int settle_budget(struct ration__engine *engine, struct ration__txn *txn,
 		return 0;
 	bit = ration__budget_bit(keyset);
 	if (settle->retry == RATION__NO_RETRY &&
-		(settle->outcome != RATION__SUCCESS || !(atomic_load(word) & bit)))
-		return 0;
+		(settle->outcome != RATION__SUCCESS || !settle->last || !(atomic_load(word) & bit)))
+		return 0; /* on the way along a redirect nothing is won yet */
 	rc = ration__cell_record(engine, keyset, keyset->budget, &record);
 	if (rc < 0)
 		return rc;

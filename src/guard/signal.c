@@ -95,6 +95,38 @@ int ration__guard_record(struct ration__keyset *keyset, const struct ration__set
 	return ration__keyset_end(keyset, txn, rc);
 }
 
+int ration__guard_budget(
+	struct ration__keyset *keyset, enum ration__wants_retry retry, int last_cost, int *cost)
+{
+	struct ration__engine *engine = keyset->guard->engine;
+	struct ration__grant grant = {.keyset = keyset, .skip = UINT32_MAX}; /* no limit learns */
+	struct ration__settle settle = {.grant = &grant,
+		.outcome = retry == RATION__NO_RETRY ? RATION__SUCCESS : RATION__IGNORED,
+		.last = true,
+		.retry = retry,
+		.last_retry_cost = last_cost};
+	struct ration__txn *txn;
+	int rc;
+
+	if (ration__store_forked(engine->store))
+		return RATION_EFORK;
+	if (!keyset->budget ||
+		(retry == RATION__NO_RETRY &&
+			!(atomic_load(ration__store_word(engine->store, RATION__WORD_BUDGETS)) &
+				ration__budget_bit(keyset)))) {
+		*cost = 0; /* there is none, or it is full: no transaction for that */
+		return 0;
+	}
+	rc = ration__keyset_begin(keyset, &txn);
+	if (rc < 0)
+		return rc;
+	rc = ration__settle_news(engine, txn, &grant, &settle);
+	rc = ration__keyset_end(keyset, txn, rc);
+	if (rc == 0)
+		*cost = settle.retry_cost;
+	return rc;
+}
+
 int ration__guard_backoff(struct ration__keyset *keyset, int64_t for_ns)
 {
 	struct ration__engine *engine = keyset->guard->engine;

@@ -40,7 +40,7 @@ struct ration__quota {
 	uint64_t seq;	      /* of the ledger's value that this record continues */
 	uint64_t epoch;	      /* of the same: raised by a reset */
 	uint32_t calendar;    /* enum ration__calendar: what the union holds */
-	uint32_t reserved;
+	uint32_t base;	      /* low half of the seq whose count this record began with */
 };
 static_assert(sizeof(struct ration__quota) == sizeof(struct ration__window) + 56, "stored");
 

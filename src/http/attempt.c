@@ -9,8 +9,10 @@
 #include "base/util.h"
 #include "http/answer.h"
 #include "http/call.h"
+#include "http/connect.h"
 #include "http/cost.h"
 #include "http/curlcode.h"
+#include "http/fail.h"
 #include "http/hints.h"
 #include "http/limits.h"
 #include "http/transfer.h"
@@ -19,16 +21,20 @@
 
 bool ration__transfer_uploads(const struct ration__transfer *t)
 {
-	return t->call->body_length > 0;
+	return t->source.length > 0;
 }
 
 static bool uploading(const struct ration__transfer *t)
 {
+	const struct ration__source *source = &t->source;
+	uint64_t length = source->length;
 	curl_off_t sent;
 
-	return t->call->body_length &&
-	       curl_easy_getinfo(t->easy, CURLINFO_SIZE_UPLOAD_T, &sent) == CURLE_OK &&
-	       sent < (curl_off_t)t->call->body_length;
+	/* in chunks: more bytes are sent than were read */
+	if (length == RATION__LENGTH_UNKNOWN && source->ended)
+		length = source->given;
+	return length && curl_easy_getinfo(t->easy, CURLINFO_SIZE_UPLOAD_T, &sent) == CURLE_OK &&
+	       (uint64_t)sent < length;
 }
 
 int64_t ration__transfer_deadline(const struct ration__transfer *t, int *code)
@@ -37,6 +43,10 @@ int64_t ration__transfer_deadline(const struct ration__transfer *t, int *code)
 	int64_t attempt = t->start_ns + timeouts->attempt_ns;
 	int64_t at;
 
+	if (t->paused) { /* the caller's time, not the server's */
+		*code = RATION_EATTEMPTTIMEOUT;
+		return attempt;
+	}
 	if (!t->sends) {
 		at = t->start_ns + timeouts->connect_ns;
 		*code = RATION_ECONNECTTIMEOUT;
@@ -82,7 +92,6 @@ static bool hand_over(struct ration__transfer *t, struct ration__attempt *attemp
 	return attempt->body != NULL;
 }
 
-/* Text of libcurl may quote what a server sent. */
 static void sanitize(char *text)
 {
 	for (; *text; text++)
@@ -157,11 +166,16 @@ static void result_failure(struct ration__transfer *t, struct ration__attempt *a
 {
 	bool sent = t->sends > 0;
 	struct ration__curl_meaning meaning = ration__curl_meaning(t->result, sent);
+	char reason[RATION__REFUSAL_SIZE];
 
 	if (t->no_memory) {
 		result_error(attempt, RATION__END_LOCAL, RATION_ENOMEM, NULL);
 	} else if (t->headers_cut) {
 		result_error(attempt, RATION__END_PERMANENT, RATION_EBODY, "headers");
+	} else if (t->failed) {
+		result_error(attempt, RATION__END_PERMANENT, RATION_EIO, t->failed);
+	} else if (t->refused) {
+		result_error(attempt, RATION__END_PERMANENT, t->refused, t->refusal);
 	} else if (t->broken) {
 		result_error(attempt, RATION__END_LOCAL, RATION_ESYSTEM, NULL);
 	} else if (t->forced) {
@@ -170,9 +184,12 @@ static void result_failure(struct ration__transfer *t, struct ration__attempt *a
 			t->forced, NULL);
 	} else {
 		attempt->end.timed_out = t->result == CURLE_OPERATION_TIMEDOUT;
-		result_error(attempt, meaning.end, meaning.code,
-			t->error[0] ? t->error : curl_easy_strerror(t->result));
+		attempt->end.stale = t->sends > 1;
+		if (!ration__connect_blame(t, reason, sizeof(reason)))
+			ration__fail_reason(t, reason, sizeof(reason));
+		result_error(attempt, meaning.end, meaning.code, reason);
 	}
+	attempt->debug = ration__fail_debug(t);
 }
 
 /* Whether the request reached the wire: 0, 1, -1 not known. */
@@ -188,6 +205,21 @@ static int8_t was_sent(const struct ration__transfer *t)
 	return bytes > 0 ? 1 : -1;
 }
 
+static bool is_answer(const struct ration__transfer *t)
+{
+	return !t->forced && !t->broken && !t->failed && !t->refused &&
+	       (t->result == CURLE_OK || t->cut);
+}
+
+/* The file takes its place, or is gone. */
+static void finish_sink(struct ration__transfer *t, struct ration__attempt *attempt)
+{
+	bool whole = t->sink.active && attempt->code == 0;
+
+	if (whole && ration__sink_commit(&t->sink) != 0)
+		result_error(attempt, RATION__END_PERMANENT, RATION_EIO, "sink's file");
+}
+
 void ration__transfer_result(
 	struct ration__transfer *t, int64_t now_ns, struct ration__attempt *attempt)
 {
@@ -199,10 +231,11 @@ void ration__transfer_result(
 	attempt->end_ns = ration__max64(now_ns, t->start_ns);
 	attempt->elapsed_us = (attempt->end_ns - attempt->start_ns) / 1000;
 	attempt->sent = was_sent(t);
-	if (!t->forced && !t->broken && (t->result == CURLE_OK || t->cut))
+	if (is_answer(t))
 		result_answer(t, attempt);
 	else
 		result_failure(t, attempt);
+	finish_sink(t, attempt);
 	/* A large body that was not handed over is not kept for the next request. */
 	if (t->body.capacity > RATION__BODY_SHARED_MAX)
 		ration__buffer_fini(&t->body);
@@ -213,6 +246,7 @@ void ration__attempt_fini(struct ration__attempt *attempt)
 	if (!attempt->body_shared)
 		free(attempt->body);
 	free(attempt->headers);
-	attempt->headers = attempt->body = NULL;
+	free(attempt->debug);
+	attempt->headers = attempt->body = attempt->debug = NULL;
 	attempt->headers_length = attempt->body_length = 0;
 }

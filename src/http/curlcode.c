@@ -16,7 +16,24 @@
 #define PERMANENT RATION__END_PERMANENT
 #define LOCAL RATION__END_LOCAL
 
+/* What other protocols and old versions answer: not read as "safe to repeat" either. */
+#define OTHERS(X)                                                                            \
+	X(REMOTE_ACCESS_DENIED) X(FTP_ACCEPT_FAILED) X(FTP_WEIRD_PASS_REPLY)                 \
+	X(FTP_ACCEPT_TIMEOUT) X(FTP_WEIRD_PASV_REPLY) X(FTP_WEIRD_227_FORMAT)                \
+	X(FTP_CANT_GET_HOST) X(FTP_COULDNT_SET_TYPE) X(FTP_COULDNT_RETR_FILE) X(OBSOLETE20)  \
+	X(QUOTE_ERROR) X(HTTP_RETURNED_ERROR) X(OBSOLETE24) X(OBSOLETE29) X(FTP_PORT_FAILED) \
+	X(FTP_COULDNT_USE_REST) X(OBSOLETE32) X(RANGE_ERROR) X(BAD_DOWNLOAD_RESUME)          \
+	X(FILE_COULDNT_READ_FILE) X(LDAP_CANNOT_BIND) X(LDAP_SEARCH_FAILED) X(OBSOLETE40)    \
+	X(OBSOLETE44) X(OBSOLETE46) X(OBSOLETE50) X(OBSOLETE51) X(OBSOLETE57) X(OBSOLETE62)  \
+	X(TFTP_NOTFOUND) X(TFTP_PERM) X(REMOTE_DISK_FULL) X(TFTP_ILLEGAL) X(TFTP_UNKNOWNID)  \
+	X(REMOTE_FILE_EXISTS) X(TFTP_NOSUCHUSER) X(OBSOLETE75) X(OBSOLETE76)                 \
+	X(REMOTE_FILE_NOT_FOUND) X(SSH) X(FTP_PRET_FAILED) X(RTSP_CSEQ_ERROR)                \
+	X(RTSP_SESSION_ERROR) X(FTP_BAD_FILE_LIST) X(CHUNK_FAILED)
+
 static const struct ration__curl_meaning meanings[] = {
+#define X(name) [CURLE_##name] = {AMBIGUOUS, RATION_EPROTOCOL},
+	OTHERS(X)
+#undef X
 	[CURLE_UNSUPPORTED_PROTOCOL] = {PERMANENT, RATION_EURL},
 	[CURLE_FAILED_INIT] = {PERMANENT, RATION_ELOCAL},
 	[CURLE_URL_MALFORMAT] = {PERMANENT, RATION_EURL},
@@ -59,7 +76,25 @@ static const struct ration__curl_meaning meanings[] = {
 	[CURLE_PROXY] = {NOT_SENT, RATION_ECONNECT},
 	[CURLE_SSL_CLIENTCERT] = {PERMANENT, RATION_ETLS},
 	[CURLE_UNRECOVERABLE_POLL] = {LOCAL, RATION_ELOCAL},
+	[CURLE_UPLOAD_FAILED] = {AMBIGUOUS, RATION_ERESET},
+	[CURLE_HTTP_POST_ERROR] = {LOCAL, RATION_ELOCAL},
+	[CURLE_FUNCTION_NOT_FOUND] = {PERMANENT, RATION_ELOCAL},
+	[CURLE_INTERFACE_FAILED] = {LOCAL, RATION_ELOCAL},
+	[CURLE_SETOPT_OPTION_SYNTAX] = {PERMANENT, RATION_ELOCAL},
+	[CURLE_SSL_ENGINE_NOTFOUND] = {PERMANENT, RATION_ETLS},
+	[CURLE_SSL_ENGINE_SETFAILED] = {PERMANENT, RATION_ETLS},
+	[CURLE_SSL_ENGINE_INITFAILED] = {PERMANENT, RATION_ETLS},
+	[CURLE_USE_SSL_FAILED] = {PERMANENT, RATION_ETLS},
+	[CURLE_SSL_SHUTDOWN_FAILED] = {AMBIGUOUS, RATION_ETLS},
+	[CURLE_SSL_CRL_BADFILE] = {PERMANENT, RATION_ETLS},
+	[CURLE_AGAIN] = {LOCAL, RATION_ELOCAL},
+	[CURLE_RECURSIVE_API_CALL] = {LOCAL, RATION_ELOCAL},
 };
+
+bool ration__curl_listed(int result)
+{
+	return result > 0 && (size_t)result < RATION__COUNT(meanings) && meanings[result].code;
+}
 
 struct ration__curl_meaning ration__curl_meaning(int result, bool sent)
 {
@@ -67,7 +102,7 @@ struct ration__curl_meaning ration__curl_meaning(int result, bool sent)
 	 */
 	struct ration__curl_meaning meaning = {AMBIGUOUS, RATION_EPROTOCOL};
 
-	if (result > 0 && (size_t)result < RATION__COUNT(meanings) && meanings[result].code)
+	if (ration__curl_listed(result))
 		meaning = meanings[result];
 	if (!sent && meaning.end == AMBIGUOUS)
 		meaning.end = NOT_SENT;

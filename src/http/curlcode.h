@@ -11,5 +11,7 @@ struct ration__curl_meaning {
 
 /* result: a CURLcode other than CURLE_OK. sent: the request had begun to be written. */
 struct ration__curl_meaning ration__curl_meaning(int result, bool sent);
+/* The table has a line for it; others, newer libcurls' perhaps, are read as ambiguous. */
+bool ration__curl_listed(int result);
 
 #endif

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include "base/base64.h"
 #include "base/units.h"
 #include "http/json.h"
 #include "http/limits.h"
@@ -45,6 +46,8 @@ static void put_attempts(struct ration__buffer *out, const ration_response *r)
 			put_field(out, "error", ration_code_name(note->code_or_status));
 		ration__buffer_puts(out, ",\"ms\":");
 		put_ms(out, note->elapsed_us);
+		if (note->redirected)
+			ration__buffer_puts(out, ",\"redirected\":true");
 		ration__buffer_putc(out, '}');
 	}
 	ration__buffer_putc(out, ']');
@@ -172,21 +175,16 @@ static bool is_json(const char *type)
 	return length > 5 && strncasecmp(type + length - 5, "+json", 5) == 0;
 }
 
-static void put_base64(struct ration__buffer *out, const unsigned char *bytes, size_t length)
+/* In pieces of whole groups, so that no second copy of it is made. */
+static void put_base64(struct ration__buffer *out, const char *bytes, size_t length)
 {
-	static const char digits[] =
-		"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
+	char text[4 * 256 + 1];
 
-	for (size_t i = 0; i < length; i += 3) {
-		size_t left = length - i;
-		uint32_t group = (uint32_t)bytes[i] << 16 |
-				 (left > 1 ? (uint32_t)bytes[i + 1] << 8 : 0) |
-				 (left > 2 ? bytes[i + 2] : 0);
-		char four[4] = {digits[group >> 18], digits[group >> 12 & 63],
-			left > 1 ? digits[group >> 6 & 63] : '=',
-			left > 2 ? digits[group & 63] : '='};
+	for (size_t i = 0; i < length; i += 3 * 256) {
+		size_t n = length - i < 3 * 256 ? length - i : 3 * 256;
 
-		ration__buffer_append(out, four, sizeof(four));
+		ration__base64(bytes + i, n, text);
+		ration__buffer_append(out, text, ration__base64_length(n));
 	}
 }
 
@@ -213,8 +211,25 @@ static void put_body(struct ration__buffer *out, const ration_response *r)
 		return;
 	}
 	ration__buffer_puts(out, ",\"body_b64\":\"");
-	put_base64(out, (const unsigned char *)body, length);
+	put_base64(out, body, length);
 	ration__buffer_putc(out, '"');
+}
+
+/* Why it was not made again, as enum ration_exhausted has it. */
+static const char *exhausted_name(const ration_response *r)
+{
+	switch (r->exhausted) {
+	case RATION_EXHAUSTED_ATTEMPTS:
+		return "attempts";
+	case RATION_EXHAUSTED_THROTTLED:
+		return "throttled";
+	case RATION_EXHAUSTED_BUDGET:
+		return "budget";
+	case RATION_EXHAUSTED_TIME:
+		return "time";
+	default:
+		return NULL;
+	}
 }
 
 static void put_error(struct ration__buffer *out, const ration_response *r)
@@ -222,6 +237,8 @@ static void put_error(struct ration__buffer *out, const ration_response *r)
 	ration__buffer_puts(out, ",\"error\":{\"code\":");
 	put_string(out, ration_code_name(r->code));
 	put_field(out, "class", ration_code_class(r->code));
+	if (exhausted_name(r))
+		put_field(out, "exhausted", exhausted_name(r));
 	put_field(out, "message", r->message);
 	ration__buffer_putc(out, '}');
 }

@@ -7,9 +7,11 @@
  *
  * Not thread safe: one thread per multi.
  */
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/util.h"
+#include "http/connect.h"
 #include "http/resolve.h"
 #include "http/sockets.h"
 #include "http/transfer.h"
@@ -22,6 +24,7 @@
 
 struct ration__multi {
 	CURLM *curl;
+	CURLSH *share; /* TLS sessions; no locks: one thread */
 	struct ration__sockets sockets;
 	struct ration__heap heap;
 	struct ration__resolve resolve;
@@ -36,6 +39,8 @@ struct ration__multi {
 	uint32_t peak, peak_before; /* most active, this period and the one before */
 	int64_t peak_until_ns;
 	long connections_max; /* as set at libcurl */
+	bool multiplexes;
+	_Atomic uint64_t connects, handshakes, reused; /* written here, read by anyone */
 };
 
 /* Only notes: acting here would be libcurl calling itself. */
@@ -57,7 +62,7 @@ static CURLMcode setup(struct ration__multi *m)
 		rc = curl_multi_setopt(m->curl, CURLMOPT_TIMERFUNCTION, on_timer);
 	if (!rc)
 		rc = curl_multi_setopt(m->curl, CURLMOPT_TIMERDATA, m);
-	if (!rc) /* HTTP/1.1 only: nothing to multiplex, and no search for it */
+	if (!rc) /* until somebody asks for HTTP/2: no search for what could be shared */
 		rc = curl_multi_setopt(m->curl, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
 	if (!rc) {
 		m->connections_max = m->connections_idle ? m->connections_idle : 1;
@@ -85,12 +90,17 @@ int ration__multi_new(const struct ration__multi_options *options, struct ration
 	ration__link_init(&m->ended);
 	ration__link_init(&m->touched);
 	m->curl = curl_multi_init();
-	if (!m->curl || setup(m) != CURLM_OK)
+	m->share = curl_share_init();
+	if (!m->curl || !m->share ||
+		curl_share_setopt(m->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) !=
+			CURLSHE_OK ||
+		setup(m) != CURLM_OK)
 		goto multi_init;
 	*multi = m;
 	return 0;
 multi_init:
 	curl_multi_cleanup(m->curl);
+	curl_share_cleanup(m->share);
 	curl_global_cleanup();
 global_init:
 	free(m);
@@ -104,9 +114,44 @@ static struct ration__transfer *transfer_of(struct ration__link *link)
 	return RATION__CONTAINER(link, struct ration__transfer, link);
 }
 
+/* A stream of a connection that is there may begin to send without being given the socket. */
+static bool is_resolved(const struct ration__transfer *t)
+{
+	return t->has_socket || t->sends;
+}
+
+static void add(_Atomic uint64_t *counter, long n)
+{
+	atomic_store_explicit(counter,
+		atomic_load_explicit(counter, memory_order_relaxed) + (uint64_t)n,
+		memory_order_relaxed);
+}
+
+/* Not before it has come so far: until then the handle still tells of its last transfer. */
+static void count_connects(struct ration__multi *m, const struct ration__transfer *t)
+{
+	curl_off_t handshake_us = 0;
+	long connects = 0;
+
+	if (!is_resolved(t))
+		return;
+	curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connects);
+	if (connects <= 0) {
+		if (t->sends)
+			add(&m->reused, 1);
+		return;
+	}
+	add(&m->connects, connects);
+	curl_easy_getinfo(t->easy, CURLINFO_APPCONNECT_TIME_T, &handshake_us);
+	if (handshake_us > 0)
+		add(&m->handshakes, 1);
+}
+
 static void release(struct ration__multi *m, struct ration__transfer *t)
 {
-	ration__resolve_leave(&m->resolve, t, t->has_socket, m->now_ns);
+	ration__transfer_close(t);
+	ration__connect_release(t);
+	ration__resolve_leave(&m->resolve, t, is_resolved(t), m->now_ns);
 	ration__heap_remove(&m->heap, &t->timer);
 	ration__link_remove(&t->touched);
 	ration__link_remove(&t->link);
@@ -133,7 +178,8 @@ static struct ration__transfer *acquire(struct ration__multi *m)
 	/* Seconds are libcurl's unit here: rounded down, so that none is used that is too old. */
 	long age_s = (long)ration__min64(m->connection_age_ns / RATION__NS_PER_S, INT32_MAX);
 
-	if (t && curl_easy_setopt(t->easy, CURLOPT_MAXAGE_CONN, age_s) != CURLE_OK) {
+	if (t && (curl_easy_setopt(t->easy, CURLOPT_MAXAGE_CONN, age_s) != CURLE_OK ||
+			 curl_easy_setopt(t->easy, CURLOPT_SHARE, m->share) != CURLE_OK)) {
 		ration__transfer_free(t);
 		return NULL;
 	}
@@ -160,6 +206,29 @@ static void keep_connections(struct ration__multi *m)
 		m->connections_max = want;
 }
 
+static void end(struct ration__multi *m, struct ration__transfer *t)
+{
+	/* One that was held must not start any more. */
+	ration__resolve_leave(&m->resolve, t, is_resolved(t), m->now_ns);
+	ration__link_remove(&t->link);
+	ration__link_append(&m->ended, &t->link);
+}
+
+/* To libcurl, at once or when its name is resolved. */
+static int hand_over(struct ration__multi *m, struct ration__transfer *t)
+{
+	if (t->multiplexed && !m->multiplexes) {
+		if (curl_multi_setopt(m->curl, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX) !=
+			CURLM_OK)
+			return RATION_ENOMEM;
+		m->multiplexes = true;
+	}
+	if (ration__resolve_enter(&m->resolve, t, m->now_ns) &&
+		curl_multi_add_handle(m->curl, t->easy) != CURLM_OK)
+		return RATION_ENOMEM;
+	return 0;
+}
+
 int ration__multi_start(struct ration__multi *m, const struct ration__send *send, int64_t now_ns,
 	void *user, struct ration__transfer **transfer)
 {
@@ -178,9 +247,10 @@ int ration__multi_start(struct ration__multi *m, const struct ration__send *send
 	ration__link_append(&m->active, &t->link);
 	ration__transfer_touch(t); /* the next tick sets its timer */
 	code = ration__transfer_prepare(t, send);
-	if (!code && ration__resolve_enter(&m->resolve, t, m->now_ns) &&
-		curl_multi_add_handle(m->curl, t->easy) != CURLM_OK)
-		code = RATION_ENOMEM;
+	if (!code && t->refused) /* as _done will tell */
+		end(m, t);
+	else if (!code)
+		code = hand_over(m, t);
 	if (code) {
 		release(m, t);
 		return code;
@@ -193,21 +263,20 @@ int ration__multi_start(struct ration__multi *m, const struct ration__send *send
 
 void ration__multi_cancel(struct ration__multi *m, struct ration__transfer *t)
 {
+	count_connects(m, t);
 	curl_multi_remove_handle(m->curl, t->easy);
 	release(m, t);
+}
+
+void ration__multi_resume(struct ration__transfer *t)
+{
+	t->resumed = true;
+	ration__transfer_touch(t);
 }
 
 uint32_t ration__multi_active(const struct ration__multi *m)
 {
 	return m->active_count;
-}
-
-static void end(struct ration__multi *m, struct ration__transfer *t)
-{
-	/* One that was held must not start any more. */
-	ration__resolve_leave(&m->resolve, t, t->has_socket, m->now_ns);
-	ration__link_remove(&t->link);
-	ration__link_append(&m->ended, &t->link);
 }
 
 /* ---- the loop ---- */
@@ -265,6 +334,18 @@ static void run_curl_timers(struct ration__multi *m)
 	check(m, curl_multi_socket_action(m->curl, CURL_SOCKET_TIMEOUT, 0, &running));
 }
 
+/* What fails while libcurl hands over what it held back does not end the transfer by itself. */
+static bool resume(struct ration__multi *m, struct ration__transfer *t)
+{
+	CURLcode rc = ration__transfer_resume(t);
+
+	if (rc == CURLE_OK)
+		return true;
+	t->result = rc;
+	end(m, t);
+	return false;
+}
+
 /* Idle times count from now for whatever moved. A timer is only brought forward here; one that is
  * early finds out when it strikes. */
 static void stamp_touched(struct ration__multi *m)
@@ -279,7 +360,9 @@ static void stamp_touched(struct ration__multi *m)
 			end(m, t);
 			continue;
 		}
-		if (t->door && t->has_socket)
+		if (t->resumed && !resume(m, t))
+			continue;
+		if (t->door && is_resolved(t))
 			ration__resolve_leave(&m->resolve, t, true, m->now_ns);
 		t->progress_ns = m->now_ns;
 		/* Later is found out when it strikes; earlier only by a new phase. */
@@ -308,6 +391,19 @@ static void start_ready(struct ration__multi *m)
 	}
 }
 
+/* What goes over a shared connection is seen only by looking: up to one more timeout late. */
+static void look_at_upload(const struct ration__multi *m, struct ration__transfer *t)
+{
+	curl_off_t uploaded = 0;
+
+	if (!t->multiplexed || !t->sends ||
+		curl_easy_getinfo(t->easy, CURLINFO_SIZE_UPLOAD_T, &uploaded) != CURLE_OK ||
+		uploaded == t->uploaded)
+		return;
+	t->uploaded = uploaded;
+	t->progress_ns = m->now_ns;
+}
+
 static void expire(struct ration__multi *m)
 {
 	struct ration__timer *timer;
@@ -315,9 +411,11 @@ static void expire(struct ration__multi *m)
 	while ((timer = ration__heap_first(&m->heap)) != NULL && timer->at_ns <= m->now_ns) {
 		struct ration__transfer *t =
 			RATION__CONTAINER(timer, struct ration__transfer, timer);
+		int64_t at;
 		int code;
-		int64_t at = ration__transfer_deadline(t, &code);
 
+		look_at_upload(m, t);
+		at = ration__transfer_deadline(t, &code);
 		if (at > m->now_ns) {
 			ration__heap_set(&m->heap, timer, at);
 			continue;
@@ -364,6 +462,7 @@ void *ration__multi_done(struct ration__multi *m, struct ration__attempt *attemp
 		return NULL;
 	t = transfer_of(m->ended.next);
 	user = t->user;
+	count_connects(m, t);
 	/* The result first: removal may free what libcurl knows about the request. */
 	ration__transfer_result(t, m->now_ns, attempt);
 	curl_multi_remove_handle(m->curl, t->easy);
@@ -387,8 +486,16 @@ void ration__multi_free(struct ration__multi *m)
 	}
 	/* Closes the idle connections, and calls back for each. */
 	curl_multi_cleanup(m->curl);
+	curl_share_cleanup(m->share);
 	ration__sockets_fini(&m->sockets);
 	ration__heap_fini(&m->heap);
 	free(m);
 	curl_global_cleanup();
+}
+
+void ration__multi_stats(const struct ration__multi *m, struct ration__multi_stats *stats)
+{
+	stats->connects = atomic_load_explicit(&m->connects, memory_order_relaxed);
+	stats->handshakes = atomic_load_explicit(&m->handshakes, memory_order_relaxed);
+	stats->reused = atomic_load_explicit(&m->reused, memory_order_relaxed);
 }

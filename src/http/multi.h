@@ -40,6 +40,9 @@ int ration__multi_start(struct ration__multi *multi, const struct ration__send *
 	int64_t now_ns, void *user, struct ration__transfer **transfer);
 /* Stops it at once; it will not come back from _done. */
 void ration__multi_cancel(struct ration__multi *multi, struct ration__transfer *transfer);
+/* The caller's source or sink, which asked for a pause, is asked again in the next tick. No pause:
+ * nothing happens. */
+void ration__multi_resume(struct ration__transfer *transfer);
 
 /* One event of epoll whose data has the tag. */
 void ration__multi_event(struct ration__multi *multi, uint64_t data, uint32_t events);
@@ -64,6 +67,7 @@ struct ration__attempt {
 	char *body; /* a NUL follows, not counted */
 	size_t body_length;
 	bool body_shared;  /* body stands in the block of headers */
+	char *debug;	   /* of a failure, for developers; NULL: none */
 	char message[160]; /* safe to show: no credentials, no query */
 };
 /* The next ended transfer of this tick; its user pointer, or NULL when there is none. The transfer
@@ -71,5 +75,13 @@ struct ration__attempt {
 void *ration__multi_done(struct ration__multi *multi, struct ration__attempt *attempt);
 void ration__attempt_fini(struct ration__attempt *attempt);
 uint32_t ration__multi_active(const struct ration__multi *multi);
+
+/* All time. [any] */
+struct ration__multi_stats {
+	uint64_t connects;   /* connections made */
+	uint64_t handshakes; /* of TLS, resumed ones too */
+	uint64_t reused;     /* requests sent over a connection that was there */
+};
+void ration__multi_stats(const struct ration__multi *multi, struct ration__multi_stats *stats);
 
 #endif

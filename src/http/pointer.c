@@ -244,3 +244,22 @@ bool ration__pointer_find(const char *text, size_t length, const char *pointer, 
 	*value_length = (size_t)(s.at - from);
 	return true;
 }
+
+bool ration__pointer_string(const char *value, size_t length, struct ration__buffer *out)
+{
+	struct span s = {.at = value + 1, .end = value + length - 1};
+
+	if (length < 2 || *value != '"')
+		return false;
+	ration__buffer_append(out, "", 0);
+	while (s.at < s.end) {
+		char character[4];
+		unsigned n = take_character(&s, character);
+		/* D800 to DFFF: what is left of surrogates stands alone */
+		bool half = n == 3 && (unsigned char)character[0] == 0xed &&
+			    (unsigned char)character[1] >= 0xa0;
+
+		ration__buffer_append(out, half ? "\xef\xbf\xbd" : character, n);
+	}
+	return true;
+}

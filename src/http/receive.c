@@ -1,11 +1,16 @@
 /*
- * What libcurl hands in during a transfer: the send that begins, headers, body. Each callback
- * counts before it keeps, so that no server decides how much memory is used; what is beyond a limit
- * ends the transfer. They ask libcurl for numbers, no more.
+ * What libcurl hands in during a transfer, and asks for: the send that begins, headers, bodies.
+ * Each callback counts before it keeps, so that no server decides how much memory is used; what is
+ * beyond a limit ends the transfer. They ask libcurl for numbers, no more.
+ *
+ * The caller's functions are called from here, on the worker: as deep as libcurl is then, they may
+ * not enter the multi, and cannot, since resume and cancel only leave word for the next tick.
  */
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include "http/address.h"
+#include "http/answer.h"
 #include "http/limits.h"
 #include "http/transfer.h"
 
@@ -13,14 +18,71 @@ static int on_prereq(void *arg, char *peer, char *local, int peer_port, int loca
 {
 	struct ration__transfer *t = arg;
 
+	if (t->service->public_only && !ration__address_text_is_public(peer)) {
+		/* also on a connection made before, for others */
+		ration__transfer_refuse_address(t, peer);
+		return CURL_PREREQFUNC_ABORT;
+	}
 	/* Fires before every send. libcurl sends again without asking, POST too, when a reused
 	 * connection dies before the first byte of an answer. An attempt is one send: a second
 	 * would be one that no limit was asked for. */
-	if (t->sends)
+	if (t->sends) {
+		t->sends = 2;
 		return CURL_PREREQFUNC_ABORT;
+	}
 	t->sends = 1;
 	ration__transfer_touch(t);
 	return CURL_PREREQFUNC_OK;
+}
+
+/* ---- the body that goes ---- */
+
+static size_t on_read(char *buffer, size_t size, size_t count, void *arg)
+{
+	struct ration__transfer *t = arg;
+	ptrdiff_t n = ration__source_read(&t->source, buffer, size * count);
+
+	if (n == RATION_EAGAIN) {
+		t->paused = true;
+		return CURL_READFUNC_PAUSE;
+	}
+	if (n < 0) {
+		t->failed = "body";
+		return CURL_READFUNC_ABORT;
+	}
+	return (size_t)n;
+}
+
+/* libcurl goes back to send again, which on_prereq refuses: what matters is that it says so there.
+ */
+static int on_seek(void *arg, curl_off_t offset, int origin)
+{
+	(void)arg;
+	(void)offset;
+	(void)origin;
+	return CURL_SEEKFUNC_OK;
+}
+
+/* ---- the body that comes ---- */
+
+/* To the sink: kept nowhere. Offered again when it asks for a pause. */
+static size_t give(struct ration__transfer *t, const char *data, size_t length)
+{
+	int code;
+
+	if (length > t->service->body_max - t->sink.taken) {
+		t->cut = true;
+		return CURL_WRITEFUNC_ERROR;
+	}
+	code = ration__sink_write(&t->sink, data, length);
+	if (code == RATION_EAGAIN) {
+		t->paused = true;
+		return CURL_WRITEFUNC_PAUSE;
+	}
+	if (code == 0)
+		return length;
+	t->failed = "sink";
+	return CURL_WRITEFUNC_ERROR;
 }
 
 static size_t on_body(char *data, size_t size, size_t count, void *arg)
@@ -31,6 +93,8 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
 	curl_off_t announced;
 
 	ration__transfer_touch(t);
+	if (t->sink.active)
+		return give(t, data, length);
 	if (length > room) {
 		t->cut = true;
 		ration__buffer_append(&t->body, data, (size_t)room);
@@ -52,6 +116,8 @@ static size_t on_body(char *data, size_t size, size_t count, void *arg)
 	t->no_memory = true;
 	return CURL_WRITEFUNC_ERROR;
 }
+
+/* ---- headers ---- */
 
 static bool is_blank(char c)
 {
@@ -108,6 +174,17 @@ static void add_header(struct ration__transfer *t, const char *line, size_t leng
 	ration__buffer_putc(out, '\0');
 }
 
+/* An answer that is not accepted explains itself in memory. */
+static bool begin_sink(struct ration__transfer *t)
+{
+	if (!ration__sink_exists(&t->sink) || ration__status_code(t->service, t->status) != 0)
+		return true;
+	if (ration__sink_begin(&t->sink) == 0)
+		return true;
+	t->failed = "sink";
+	return false;
+}
+
 static size_t on_header(char *line, size_t size, size_t count, void *arg)
 {
 	struct ration__transfer *t = arg;
@@ -129,6 +206,8 @@ static size_t on_header(char *line, size_t size, size_t count, void *arg)
 		ration__buffer_clear(&t->headers);
 	} else if (length == 0) {
 		t->headers_done = t->status >= 200;
+		if (t->headers_done && !begin_sink(t))
+			return CURL_WRITEFUNC_ERROR;
 	} else {
 		add_header(t, line, length);
 	}
@@ -138,19 +217,37 @@ static size_t on_header(char *line, size_t size, size_t count, void *arg)
 	return CURL_WRITEFUNC_ERROR;
 }
 
+CURLcode ration__transfer_resume(struct ration__transfer *t)
+{
+	t->resumed = false;
+	if (!t->paused)
+		return CURLE_OK;
+	t->paused = false;
+	/* later than any before, so that its timers are looked at anew */
+	t->timed_sends = UINT8_MAX;
+	return curl_easy_pause(t->easy, CURLPAUSE_CONT);
+}
+
 CURLcode ration__transfer_callbacks(struct ration__transfer *t)
 {
-	CURLcode rc = curl_easy_setopt(t->easy, CURLOPT_WRITEFUNCTION, on_body);
+	CURL *e = t->easy;
+	CURLcode rc = CURLE_OK;
 
-	if (!rc)
-		rc = curl_easy_setopt(t->easy, CURLOPT_WRITEDATA, t);
-	if (!rc)
-		rc = curl_easy_setopt(t->easy, CURLOPT_HEADERFUNCTION, on_header);
-	if (!rc)
-		rc = curl_easy_setopt(t->easy, CURLOPT_HEADERDATA, t);
-	if (!rc)
-		rc = curl_easy_setopt(t->easy, CURLOPT_PREREQFUNCTION, on_prereq);
-	if (!rc)
-		rc = curl_easy_setopt(t->easy, CURLOPT_PREREQDATA, t);
+#define SET(option, value)                                       \
+	do {                                                     \
+		if (!rc)                                         \
+			rc = curl_easy_setopt(e, option, value); \
+	} while (0)
+	SET(CURLOPT_WRITEFUNCTION, on_body);
+	SET(CURLOPT_WRITEDATA, t);
+	SET(CURLOPT_READFUNCTION, on_read);
+	SET(CURLOPT_READDATA, t);
+	SET(CURLOPT_SEEKFUNCTION, on_seek);
+	SET(CURLOPT_SEEKDATA, t);
+	SET(CURLOPT_HEADERFUNCTION, on_header);
+	SET(CURLOPT_HEADERDATA, t);
+	SET(CURLOPT_PREREQFUNCTION, on_prereq);
+	SET(CURLOPT_PREREQDATA, t);
+#undef SET
 	return rc;
 }

@@ -5,13 +5,14 @@
  * Not thread safe. Nothing here knows a service: what depends on one (the URL) is checked when the
  * request is packed (http/call.c).
  */
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include "base/base64.h"
 #include "base/token.h"
 #include "base/util.h"
 #include "http/builder.h"
-#include "http/json.h"
 #include "http/limits.h"
 #include "http/url.h"
 
@@ -92,9 +93,10 @@ void ration_request_free(ration_request *request)
 	free(request->costs);
 	free(request->options);
 	ration__buffer_fini(&request->query);
-	free(request->body);
+	ration__request_body_fini(request);
 	free(request->id);
 	free(request->meta);
+	ration_context_free(request->context);
 	free(request);
 }
 
@@ -112,7 +114,22 @@ void ration__request_view(const ration_request *request, struct ration__request_
 		.costs = request->costs,
 		.option_count = request->option_count,
 		.options = request->options,
+		.context = ration__request_context(request),
 	};
+}
+
+void ration__request_lend(ration_request *request, const ration_context *context)
+{
+	request->lent = context;
+}
+
+int ration_request_set_context(ration_request *request, ration_context *context)
+{
+	if (!request)
+		return RATION_EINVAL;
+	ration_context_free(request->context);
+	request->context = ration_context_ref(context);
+	return 0;
 }
 
 /* ---- headers ---- */
@@ -203,7 +220,8 @@ static int put_header(ration_request *request, const char *name, const char *val
 	return 0;
 }
 
-static int set_header(ration_request *request, const char *name, const char *value, bool replace)
+int ration__request_header(
+	ration_request *request, const char *name, const char *value, bool replace)
 {
 	if (!name || !value)
 		return RATION_EINVAL;
@@ -220,37 +238,58 @@ static int set_header(ration_request *request, const char *name, const char *val
 
 int ration_request_set_header(ration_request *request, const char *name, const char *value)
 {
-	return request ? ration__request_mistake(request, set_header(request, name, value, true))
+	return request ? ration__request_mistake(request, ration__request_header(request, name, value, true))
 		       : RATION_EINVAL;
 }
 
 int ration_request_add_header(ration_request *request, const char *name, const char *value)
 {
-	return request ? ration__request_mistake(request, set_header(request, name, value, false))
+	return request ? ration__request_mistake(request, ration__request_header(request, name, value, false))
 		       : RATION_EINVAL;
 }
 
-/* Sent as a structured-field string: quoted, '"' and '\' escaped, printable ASCII only. */
+/* Whether the key is a structured-field string already: it is not quoted twice. */
+static bool is_quoted(const char *key)
+{
+	size_t n = 1;
+
+	if (*key != '"')
+		return false;
+	for (; key[n] && key[n] != '"'; n++)
+		if (key[n] == '\\' && key[++n] != '"' && key[n] != '\\')
+			return false;
+	return n > 1 && key[n] == '"' && !key[n + 1];
+}
+
+/* Sent as a structured-field string (RFC 8941 3.3.3): quoted, '"' and '\' escaped, printable ASCII
+ * only. */
 static int set_idempotency_key(ration_request *request, const char *key)
 {
 	char quoted[2 * RATION__IDEMPOTENCY_KEY_MAX + 3];
 	size_t n = 0;
+	int code;
 
 	if (!key || !*key)
 		return RATION_EINVAL;
 	if (strlen(key) > RATION__IDEMPOTENCY_KEY_MAX)
 		return RATION_ETOOBIG;
+	for (size_t i = 0; key[i]; i++)
+		if (key[i] < 0x20 || key[i] > 0x7e)
+			return RATION_EHEADER;
+	if (is_quoted(key))
+		return ration__request_header(request, "Idempotency-Key", key, true);
 	quoted[n++] = '"';
 	for (; *key; key++) {
-		if (*key < 0x20 || *key > 0x7e)
-			return RATION_EHEADER;
 		if (*key == '"' || *key == '\\')
 			quoted[n++] = '\\';
 		quoted[n++] = *key;
 	}
 	quoted[n++] = '"';
 	quoted[n] = '\0';
-	return set_header(request, "Idempotency-Key", quoted, true);
+	code = ration__request_header(request, "Idempotency-Key", quoted, true);
+	if (code == 0)
+		request->headers[request->header_count - 1].quoted = true;
+	return code;
 }
 
 int ration_request_set_idempotency_key(ration_request *request, const char *key)
@@ -259,7 +298,45 @@ int ration_request_set_idempotency_key(ration_request *request, const char *key)
 		       : RATION_EINVAL;
 }
 
-/* ---- target and body ---- */
+static bool has_control(const char *text)
+{
+	for (; *text; text++)
+		if ((unsigned char)*text < ' ' || *text == 0x7f)
+			return true;
+	return false;
+}
+
+/* RFC 7617: the user's name ends at the first colon, so it can have none. */
+static int set_basic_auth(ration_request *request, const char *user, const char *password)
+{
+	static const char scheme[] = "Basic ";
+	char pair[2 * RATION__CREDENTIAL_MAX + 2];
+	char value[sizeof(scheme) + sizeof(pair) * 4 / 3 + 4];
+	size_t length;
+	int code;
+
+	if (!user || !password)
+		return RATION_EINVAL;
+	if (strlen(user) > RATION__CREDENTIAL_MAX || strlen(password) > RATION__CREDENTIAL_MAX)
+		return RATION_ETOOBIG;
+	if (strchr(user, ':') || has_control(user) || has_control(password))
+		return RATION_EHEADER;
+	length = (size_t)snprintf(pair, sizeof(pair), "%s:%s", user, password);
+	memcpy(value, scheme, sizeof(scheme));
+	ration__base64(pair, length, value + sizeof(scheme) - 1);
+	code = ration__request_header(request, "Authorization", value, true);
+	explicit_bzero(pair, sizeof(pair));
+	explicit_bzero(value, sizeof(value));
+	return code;
+}
+
+int ration_request_set_basic_auth(ration_request *request, const char *user, const char *password)
+{
+	return request ? ration__request_mistake(request, set_basic_auth(request, user, password))
+		       : RATION_EINVAL;
+}
+
+/* ---- target ---- */
 
 static int add_query(ration_request *request, const char *name, const char *value)
 {
@@ -286,67 +363,4 @@ int ration_request_add_query(ration_request *request, const char *name, const ch
 {
 	return request ? ration__request_mistake(request, add_query(request, name, value))
 		       : RATION_EINVAL;
-}
-
-/* Takes body over on success only. */
-static int put_body(ration_request *request, char *body, size_t length, const char *content_type)
-{
-	if (content_type) {
-		int code = set_header(request, "Content-Type", content_type, true);
-
-		if (code)
-			return code;
-	}
-	free(request->body);
-	request->body = body;
-	request->body_length = length;
-	request->has_body = true;
-	return 0;
-}
-
-static int set_body(
-	ration_request *request, const void *body, size_t length, const char *content_type)
-{
-	char *copy;
-	int code;
-
-	if (!body && length)
-		return RATION_EINVAL;
-	if (length > RATION__BODY_MAX)
-		return RATION_ETOOBIG;
-	copy = malloc(length + 1);
-	if (!copy)
-		return RATION_ENOMEM;
-	if (length)
-		memcpy(copy, body, length);
-	copy[length] = '\0';
-	code = put_body(request, copy, length, content_type);
-	if (code)
-		free(copy);
-	return code;
-}
-
-int ration_request_set_body(
-	ration_request *request, const void *body, size_t length, const char *content_type)
-{
-	if (!request)
-		return RATION_EINVAL;
-	return ration__request_mistake(request, set_body(request, body, length, content_type));
-}
-
-/* The text is sent as it was written, blanks included: a signature over it stays right. */
-static int set_json(ration_request *request, const char *text)
-{
-	if (!text)
-		return RATION_EINVAL;
-	if (strlen(text) > RATION__BODY_MAX)
-		return RATION_ETOOBIG;
-	if (!ration__json_compact(NULL, text, strlen(text)))
-		return RATION_EJSON;
-	return set_body(request, text, strlen(text), "application/json");
-}
-
-int ration_request_set_json(ration_request *request, const char *text)
-{
-	return request ? ration__request_mistake(request, set_json(request, text)) : RATION_EINVAL;
 }

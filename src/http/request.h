@@ -11,6 +11,14 @@
 #include "base/pair.h"
 #include "http/service.h"
 
+/* A function of the caller's that a body is read from. */
+struct ration__body_source {
+	ration_source_fn read;
+	ration_rewind_fn rewind; /* NULL: it can be had once */
+	void *arg;
+	int64_t length; /* -1: not known */
+};
+
 /* What the builder holds that the pool asks for. Borrowed until the request changes. */
 struct ration__request_view {
 	const char *service;
@@ -24,8 +32,12 @@ struct ration__request_view {
 	const struct ration__cost *costs;
 	size_t option_count; /* ration_request_set_option, in order */
 	const struct ration__pair *options;
+	const ration_context *context; /* its own, or the one lent; NULL: none */
 };
 void ration__request_view(const ration_request *request, struct ration__request_view *view);
+/* A context for a request that has none of its own, until it is lent NULL again: while it is packed
+ * into a job. */
+void ration__request_lend(ration_request *request, const ration_context *context);
 
 /* The packed form: a header followed by its strings in the same block. */
 struct ration__call; /* http/call.h is private to the layer */
@@ -39,6 +51,12 @@ void ration__call_pack(const ration_request *request, const struct ration__servi
 	struct ration__call *at);
 /* A safe method, or the caller gave an Idempotency-Key or X-Request-ID of its own (X1, X9). */
 bool ration__call_repeatable(const struct ration__call *call);
+/* The caller gave an Idempotency-Key of its own. */
+bool ration__call_keyed(const struct ration__call *call);
+/* Its body, if it has one, can be had again. */
+bool ration__call_rewinds(const struct ration__call *call);
+/* Functions of the caller's take part, which may ask for a pause: so the job needs its ticket. */
+bool ration__call_pauses(const struct ration__call *call);
 /* Size of a packed call. */
 size_t ration__call_size(const struct ration__call *call);
 

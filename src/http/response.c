@@ -152,6 +152,19 @@ static const struct ration__cost_note *put_costs(
 	return put(l, notes, *count * sizeof(notes[0]), _Alignof(struct ration__cost_note));
 }
 
+/* "[KIND] message"; the message. */
+static const char *put_summary(
+	struct layout *l, const struct ration__response_parts *parts, const char **summary)
+{
+	const char *kind = ration__response_kind(
+		parts->code, parts->last ? parts->last->status : 0, parts->exhausted);
+
+	*summary = put(l, "[", 1, 1);
+	put(l, kind, strlen(kind), 1);
+	put(l, "] ", 2, 1);
+	return put_text(l, parts->message ? parts->message : "");
+}
+
 /* Fills *r; the same walk measures. */
 static void lay_out(
 	struct layout *l, const struct ration__response_parts *parts, ration_response *r)
@@ -163,7 +176,8 @@ static void lay_out(
 	r->id = put_text(l, ration__call_text(parts->call, parts->call->id));
 	r->meta = put_text(l, ration__call_text(parts->call, parts->call->meta));
 	r->url = put_url(l, parts);
-	r->message = put_text(l, parts->message ? parts->message : "");
+	r->message = put_summary(l, parts, &r->summary);
+	r->debug = put_text(l, parts->last && parts->last->debug ? parts->last->debug : "");
 	r->mode = put_text(l, parts->mode ? parts->mode : "exact");
 	r->node = put_text(l, base_of(parts) ? base_of(parts) : "");
 }
@@ -186,6 +200,9 @@ ration_response *ration__response_new(const struct ration__response_parts *parts
 	r->line_number = parts->call->line;
 	r->code = parts->code;
 	r->attempts = parts->attempts;
+	r->exhausted = parts->exhausted;
+	if (r->code)
+		ration__debug_id(parts->random, r->debug_id);
 	r->note_count = parts->note_count;
 	r->wait_count = parts->wait_count;
 	atomic_init(&r->line, NULL);
@@ -194,8 +211,10 @@ ration_response *ration__response_new(const struct ration__response_parts *parts
 		r->status = r->last.status;
 		r->sent = r->last.sent;
 		r->truncated = r->last.truncated;
+		free(r->last.debug); /* copied */
+		r->last.debug = NULL;
 		/* Theirs no longer. */
-		parts->last->headers = parts->last->body = NULL;
+		parts->last->headers = parts->last->body = parts->last->debug = NULL;
 		parts->last->headers_length = parts->last->body_length = 0;
 	}
 	return r;
@@ -316,6 +335,35 @@ int ration_response_truncated(const ration_response *response)
 int ration_response_attempts(const ration_response *response)
 {
 	return (int)response->attempts;
+}
+
+int ration_response_attempt(const ration_response *response, size_t i, const char **node, int *code,
+	int *status, double *ms)
+{
+	const struct ration__attempt_note *note;
+
+	if (i >= response->note_count)
+		return RATION_EEMPTY;
+	note = &response->notes[i];
+	if (node)
+		*node = note->node ? note->node : "";
+	if (code)
+		*code = note->code;
+	if (status)
+		*status = note->code_or_status > 0 ? note->code_or_status : 0;
+	if (ms)
+		*ms = note->elapsed_us / 1e3;
+	return 0;
+}
+
+int ration_response_exhausted(const ration_response *response)
+{
+	return response->exhausted;
+}
+
+int ration_response_cause(const ration_response *response)
+{
+	return response->note_count ? response->notes[response->note_count - 1].code : 0;
 }
 
 double ration_response_wait_ms(const ration_response *response, const char *why)

@@ -12,6 +12,7 @@ struct ration__attempt_note {
 	uint32_t elapsed_us;	/* saturating */
 	int16_t code_or_status; /* > 0 a status, < 0 RATION_E* */
 	bool redirected;	/* and it was followed: the next one is its hop */
+	int16_t code;		/* 0: accepted; else RATION_E* */
 };
 
 /* Where the time before attempts went. name: "limit:NAME", "concurrency", "retry", "queue" … */
@@ -33,6 +34,7 @@ struct ration__response_parts {
 	const char *url;	      /* where a redirect led in the end; NULL */
 	int code;		      /* 0, a denial, RATION_E* */
 	const char *message;	      /* copied */
+	uint64_t random;	      /* makes the debug id */
 	struct ration__attempt *last; /* taken over; NULL: nothing was sent */
 	const struct ration__attempt_note *notes;
 	uint32_t note_count; /* kept; attempts may be more */
@@ -42,10 +44,13 @@ struct ration__response_parts {
 	const struct ration__cost *costs; /* the estimates; actual ones are read from last */
 	uint32_t cost_count;
 	const char *mode; /* "exact"; else how limits were decided */
+	uint8_t exhausted; /* enum ration_exhausted */
 	void *user;
 };
 /* NULL: out of memory (last is still taken over). */
 ration_response *ration__response_new(const struct ration__response_parts *parts);
+/* Kind of a job's end: ration_response_kind. */
+const char *ration__response_kind(int code, int status, uint8_t exhausted);
 /* "ok", "failed", "unknown", "skipped" for a code. */
 const char *ration__outcome_name(int code);
 /* An intrusive link for completion queues, NULL in a response that left them. */

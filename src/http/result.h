@@ -4,6 +4,7 @@
 #define HTTP_RESULT_H
 
 #include <stdatomic.h>
+#include "base/id.h"
 #include "http/response.h"
 
 struct ration__wait {
@@ -23,13 +24,18 @@ struct ration_response {
 	uint32_t note_count, wait_count, cost_count;
 	int8_t sent;
 	bool truncated;
+	uint8_t exhausted; /* enum ration_exhausted */
 	const struct ration__wait *waits;
 	const struct ration__attempt_note *notes;
 	const struct ration__cost_note *costs;
 	const char *id, *meta; /* NULL: none */
-	const char *url, *message, *mode, *node;
+	const char *url, *mode, *node;
+	const char *summary, *message; /* the message is the end of the summary */
+	const char *debug;
+	char debug_id[RATION__DEBUG_ID_SIZE]; /* "": all went well */
 	struct ration__attempt last; /* only headers and body */
 	_Atomic(char *) line;
+	_Atomic(signed char) json; /* the body is: 1 yes, -1 no, 0 nobody has looked */
 };
 
 /* The next header after position *at, which begins at 0; false: no more. */

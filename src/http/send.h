@@ -14,6 +14,7 @@ struct ration__send {
 	const char *base; /* the node's: scheme://host[:port][/path], no trailing slash; NULL: the
 			     service's own */
 	const struct ration__hop *hop;	/* where a redirect led; NULL: to the call's own target */
+	uint64_t ticket;		/* of the job, for the caller's source and sink */
 	const char *id;			/* X-Request-ID, unless the call has its own */
 	const char *authorization_name; /* header, with authorization */
 	const char *authorization;	/* its value; NULL: none. Never sent to a foreign hop, and

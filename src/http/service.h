@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include "policy/node.h"
 #include "policy/retry.h"
 
 #define RATION__ACCEPT_CODES_MAX 16
@@ -36,15 +37,6 @@ struct ration__actual {
 	double estimate;    /* the limit's, for calls that do not say */
 };
 #define RATION__ACTUALS_MAX 8
-
-#define RATION__NODES_MAX 32
-
-/* How the next node is chosen (policy/node.h). */
-enum ration__node_strategy {
-	RATION__NODES_ROUND_ROBIN,
-	RATION__NODES_PIN, /* stays until an error */
-	RATION__NODES_BALANCED,
-};
 
 enum ration__http_version {
 	RATION__HTTP_AUTO, /* HTTP/2 where offered if this libcurl does it right, else 1.1 */

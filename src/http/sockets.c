@@ -1,10 +1,14 @@
 /* Descriptors on epoll: see http/sockets.h. */
+#include <arpa/inet.h>
 #include <errno.h>
+#include <netinet/in.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 #include <unistd.h>
+#include "http/address.h"
 #include "http/sockets.h"
 #include "http/transfer.h"
 
@@ -30,7 +34,8 @@ static struct ration__socket *slot_of(struct ration__sockets *s, int fd)
 	return &s->table[fd];
 }
 
-static void watch(struct ration__sockets *s, int fd, struct ration__socket *slot, uint32_t events)
+static void watch(struct ration__sockets *s, int fd, struct ration__socket *slot,
+	struct ration__transfer *transfer, uint32_t events)
 {
 	struct epoll_event event = {.events = events,
 		.data.u64 = RATION__MULTI_TAG | (uint64_t)slot->generation << 32 | (uint32_t)fd};
@@ -43,10 +48,8 @@ static void watch(struct ration__sockets *s, int fd, struct ration__socket *slot
 		!(errno == EEXIST && epoll_ctl(s->epoll_fd, EPOLL_CTL_MOD, fd, &event) == 0) &&
 		!(errno == ENOENT && epoll_ctl(s->epoll_fd, EPOLL_CTL_ADD, fd, &event) == 0)) {
 		slot->registered = 0;
-		if (slot->transfer) {
-			slot->transfer->broken = true;
-			ration__transfer_touch(slot->transfer);
-		}
+		transfer->broken = true;
+		ration__transfer_touch(transfer);
 		return;
 	}
 	slot->registered = events;
@@ -63,6 +66,7 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *un
 {
 	struct ration__sockets *s = arg;
 	struct ration__socket *slot = slot_of(s, fd);
+	struct ration__transfer *t;
 	char *owner = NULL;
 
 	if (!slot)
@@ -76,21 +80,59 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *arg, void *un
 		return 0;
 	}
 	curl_easy_getinfo(easy, CURLINFO_PRIVATE, &owner);
-	slot->transfer = (struct ration__transfer *)(void *)owner;
-	if (slot->ours && !slot->transfer->has_socket) {
-		slot->transfer->has_socket = true;
-		ration__transfer_touch(slot->transfer);
+	t = (struct ration__transfer *)(void *)owner;
+	/* Of a shared connection's users libcurl names one now and then, and tells nothing when it
+	 * goes before the others: it must not be kept. */
+	slot->transfer = t->multiplexed ? NULL : t;
+	if (slot->ours && !t->has_socket) {
+		t->has_socket = true;
+		ration__transfer_touch(t);
 	}
 	slot->wanted = (what & CURL_POLL_IN ? EPOLLIN : 0) | (what & CURL_POLL_OUT ? EPOLLOUT : 0);
-	watch(s, fd, slot, slot->wanted);
+	watch(s, fd, slot, t, slot->wanted);
 	return 0;
+}
+
+void ration__transfer_refuse_address(struct ration__transfer *t, const char *address)
+{
+	t->refused = RATION_EADDRESS;
+	snprintf(t->refusal, sizeof(t->refusal), "%s is not public", address);
+}
+
+/* A name may have several addresses: it is refused when none of them is allowed. */
+static bool may_connect(struct ration__transfer *t, const struct sockaddr *address)
+{
+	char text[INET6_ADDRSTRLEN] = "?";
+
+	if (!t->service->public_only || ration__address_is_public(address)) {
+		t->address_seen = true;
+		t->refused = 0;
+		return true;
+	}
+	if (t->address_seen)
+		return false;
+	if (address->sa_family == AF_INET)
+		inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr,
+			text, sizeof(text));
+	else if (address->sa_family == AF_INET6)
+		inet_ntop(AF_INET6,
+			&((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, text,
+			sizeof(text));
+	ration__transfer_refuse_address(t, text);
+	return false;
 }
 
 static curl_socket_t on_open(void *arg, curlsocktype purpose, struct curl_sockaddr *address)
 {
-	struct ration__sockets *s = arg;
-	int fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-	struct ration__socket *slot = slot_of(s, fd);
+	struct ration__transfer *t = arg;
+	struct ration__sockets *s = t->sockets;
+	struct ration__socket *slot;
+	int fd;
+
+	if (!may_connect(t, &address->addr))
+		return CURL_SOCKET_BAD;
+	fd = socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+	slot = slot_of(s, fd);
 
 	if (fd >= 0 && !slot) {
 		close(fd);
@@ -116,12 +158,16 @@ static int on_close(void *arg, curl_socket_t fd)
 	return close(fd);
 }
 
-CURLcode ration__sockets_setopt(struct ration__sockets *sockets, CURL *easy)
+/* A connection outlives the transfer that opens it, so its end is told to the table. */
+CURLcode ration__sockets_setopt(
+	struct ration__sockets *sockets, struct ration__transfer *transfer)
 {
+	CURL *easy = transfer->easy;
 	CURLcode rc = curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);
 
+	transfer->sockets = sockets;
 	if (!rc)
-		rc = curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, sockets);
+		rc = curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, transfer);
 	if (!rc)
 		rc = curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, on_close);
 	if (!rc)

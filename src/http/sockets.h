@@ -16,7 +16,8 @@
 struct ration__transfer;
 
 struct ration__socket {
-	struct ration__transfer *transfer; /* that uses it now; NULL: idle */
+	struct ration__transfer *transfer; /* the one that uses it now; NULL: idle, or it may be
+					      shared (HTTP/2) */
 	uint32_t wanted;		   /* EPOLL* that libcurl asked for */
 	uint32_t registered;		   /* EPOLL* that epoll knows; 0: it does not know it */
 	uint32_t generation;		   /* tells events of an earlier owner of the number */
@@ -30,10 +31,11 @@ struct ration__sockets {
 };
 
 /* The options of an easy handle and of the multi handle that concern descriptors. */
-CURLcode ration__sockets_setopt(struct ration__sockets *sockets, CURL *easy);
+CURLcode ration__sockets_setopt(
+	struct ration__sockets *sockets, struct ration__transfer *transfer);
 CURLMcode ration__sockets_multi_setopt(struct ration__sockets *sockets, CURLM *multi);
 /* An event of epoll. Returns the descriptor to hand to libcurl with *mask, and the transfer that
- * uses it (NULL: not known); or -1 when it is nobody's. */
+ * uses it alone (NULL: none); or -1 when it is nobody's. */
 int ration__sockets_event(struct ration__sockets *sockets, uint64_t data, uint32_t events,
 	int *mask, struct ration__transfer **transfer);
 void ration__sockets_fini(struct ration__sockets *sockets);

@@ -2,22 +2,23 @@
  * One transfer's request: see http/transfer.h.
  *
  * The handle is not reset between requests. Options fall into those that never change, set once in
- * handle_setup, and those that are set anew for each request in ration__transfer_prepare: URL,
- * headers, method with body. Nothing else may be set, so nothing can leak from one request into the
- * next; cookies, credentials, netrc and proxies are never switched on.
+ * handle_setup, those of the connection (http/connect.h), and those that are set anew for each
+ * request in ration__transfer_prepare: URL, headers, method with body. Nothing else may be set, so
+ * nothing can leak from one request into the next; cookies and netrc are never switched on.
  */
 #include <config.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 #include "http/call.h"
+#include "http/connect.h"
 #include "http/sockets.h"
 #include "http/transfer.h"
 
 static CURLcode handle_setup(struct ration__transfer *t, struct ration__sockets *sockets)
 {
 	CURL *e = t->easy;
-	CURLcode rc = ration__sockets_setopt(sockets, e);
+	CURLcode rc = ration__sockets_setopt(sockets, t);
 
 	if (!rc)
 		rc = ration__transfer_callbacks(t);
@@ -31,10 +32,7 @@ static CURLcode handle_setup(struct ration__transfer *t, struct ration__sockets 
 	SET(CURLOPT_ERRORBUFFER, t->error);
 	SET(CURLOPT_NOSIGNAL, 1L);
 	SET(CURLOPT_PROTOCOLS_STR, "http,https");
-	SET(CURLOPT_PROXY, ""); /* neither the environment's nor its look-up on each request */
-	SET(CURLOPT_NOPROXY, "*");
 	SET(CURLOPT_CURLU, t->url);
-	SET(CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	SET(CURLOPT_QUICK_EXIT, 1L); /* else removing a handle may wait for the resolver */
 	SET(CURLOPT_HTTPGET, 1L);
 #undef SET
@@ -53,10 +51,13 @@ struct ration__transfer *ration__transfer_new(
 	ration__link_init(&t->link);
 	ration__link_init(&t->touched);
 	ration__link_init(&t->held);
+	ration__source_init(&t->source);
+	ration__sink_init(&t->sink);
 	ration__buffer_init(&t->headers, 0);
 	ration__buffer_init(&t->body, 0);
 	ration__buffer_init(&t->text, 0);
 	ration__buffer_init(&t->origin, 0);
+	ration__buffer_init(&t->connection, 0);
 	t->url = curl_url();
 	t->easy = curl_easy_init();
 	if (!t->url || !t->easy || handle_setup(t, sockets) != CURLE_OK) {
@@ -73,6 +74,7 @@ void ration__transfer_free(struct ration__transfer *t)
 	curl_easy_cleanup(t->easy);
 	curl_url_cleanup(t->url);
 	ration__buffer_fini(&t->origin);
+	ration__buffer_fini(&t->connection);
 	ration__buffer_fini(&t->headers);
 	ration__buffer_fini(&t->body);
 	ration__buffer_fini(&t->text);
@@ -289,9 +291,28 @@ static struct curl_slist *make_headers(struct ration__transfer *t, unsigned made
 	return t->nodes;
 }
 
+/* What stands in the call is not copied; all else is read as it is sent (http/receive.c). */
+static CURLcode set_body(struct ration__transfer *t)
+{
+	const struct ration__source *source = &t->source;
+	bool whole = source->length == t->call->body_length; /* or empty, or as short by chance */
+	const char *bytes = ration__call_text(t->call, t->call->body);
+	curl_off_t length =
+		source->length == RATION__LENGTH_UNKNOWN ? -1 : (curl_off_t)source->length;
+	CURLcode rc = curl_easy_setopt(t->easy, CURLOPT_POST, 1L);
+
+	if (!rc)
+		rc = curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE, length);
+	if (!rc)
+		rc = curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS,
+			!whole	? NULL
+			: bytes ? bytes
+				: "");
+	return rc;
+}
+
 static CURLcode set_method(struct ration__transfer *t)
 {
-	const struct ration__call *call = t->call;
 	const char *method = method_of(t);
 	bool post = posts(t);
 	bool get = !post && strcmp(method, "GET") == 0;
@@ -302,14 +323,7 @@ static CURLcode set_method(struct ration__transfer *t)
 	/* HTTPGET undoes NOBODY and POST of the request before. */
 	rc = curl_easy_setopt(t->easy, CURLOPT_HTTPGET, 1L);
 	if (!rc && post) {
-		const char *bytes = ration__call_text(call, call->body);
-
-		rc = curl_easy_setopt(t->easy, CURLOPT_POST, 1L);
-		if (!rc)
-			rc = curl_easy_setopt(t->easy, CURLOPT_POSTFIELDSIZE_LARGE,
-				(curl_off_t)call->body_length);
-		if (!rc)
-			rc = curl_easy_setopt(t->easy, CURLOPT_POSTFIELDS, bytes ? bytes : "");
+		rc = set_body(t);
 	} else if (!rc && strcmp(method, "HEAD") == 0) {
 		rc = curl_easy_setopt(t->easy, CURLOPT_NOBODY, 1L);
 	}
@@ -321,12 +335,43 @@ static CURLcode set_method(struct ration__transfer *t)
 	return rc;
 }
 
-int ration__transfer_prepare(struct ration__transfer *t, const struct ration__send *send)
+/* Who asks for an encoding by a header of their own gets what comes. */
+static CURLcode set_decoding(struct ration__transfer *t)
 {
-	struct curl_slist *headers;
-	unsigned made;
+	bool decodes = t->service->compressed && !has_header(t, "Accept-Encoding");
 	CURLcode rc;
 
+	if (decodes == t->decodes)
+		return CURLE_OK;
+	/* "": all that this libcurl knows */
+	rc = curl_easy_setopt(t->easy, CURLOPT_ACCEPT_ENCODING, decodes ? "" : NULL);
+	t->decodes = !rc && decodes;
+	return rc;
+}
+
+void ration__transfer_close(struct ration__transfer *t)
+{
+	ration__source_close(&t->source);
+	ration__sink_discard(&t->sink);
+}
+
+/* Before anything is sent: what is not there, or cannot be written, ends the attempt here. */
+static int open_streams(struct ration__transfer *t)
+{
+	int code = posts(t) ? ration__source_open(&t->source, t->call, t->send.ticket) : 0;
+
+	if (code == RATION_EIO)
+		t->failed = "body's file";
+	if (code)
+		return code;
+	code = ration__sink_open(&t->sink, t->call, t->send.ticket);
+	if (code == RATION_EIO)
+		t->failed = "sink's file";
+	return code;
+}
+
+static void reset(struct ration__transfer *t, const struct ration__send *send)
+{
 	t->send = *send;
 	t->service = send->service;
 	t->call = send->call;
@@ -335,14 +380,32 @@ int ration__transfer_prepare(struct ration__transfer *t, const struct ration__se
 	t->status = 0;
 	t->sends = 0;
 	t->headers_done = t->cut = t->headers_cut = t->no_memory = t->broken = false;
-	t->has_socket = false;
+	t->has_socket = t->paused = t->resumed = false;
+	t->failed = NULL;
 	t->header_bytes = 0;
 	t->error[0] = '\0';
 	ration__buffer_clear(&t->headers);
 	ration__buffer_clear(&t->body);
+}
+
+int ration__transfer_prepare(struct ration__transfer *t, const struct ration__send *send)
+{
+	struct curl_slist *headers;
+	unsigned made;
+	CURLcode rc;
+	int code;
+
+	reset(t, send);
 	rc = make_target(t);
 	if (rc)
 		return rc == CURLE_OUT_OF_MEMORY ? RATION_ENOMEM : RATION_EURL;
+	if (ration__connect_prepare(t) != 0)
+		return RATION_ENOMEM;
+	code = open_streams(t);
+	if (code == RATION_EIO)
+		t->refused = code;
+	else if (code)
+		return code;
 	made = make_lines(t);
 	if (t->text.failed)
 		return RATION_ENOMEM;
@@ -351,7 +414,7 @@ int ration__transfer_prepare(struct ration__transfer *t, const struct ration__se
 		return RATION_ENOMEM;
 	if (curl_easy_setopt(t->easy, CURLOPT_REQUEST_TARGET, t->text.data) != CURLE_OK ||
 		curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, headers) != CURLE_OK ||
-		set_method(t) != CURLE_OK)
+		set_method(t) != CURLE_OK || set_decoding(t) != CURLE_OK)
 		return RATION_ENOMEM;
 	return 0;
 }

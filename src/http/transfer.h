@@ -13,8 +13,10 @@
 #include <curl/curl.h>
 #include "base/buffer.h"
 #include "base/heap.h"
+#include "http/body.h"
 #include "http/multi.h"
 #include "http/send.h"
+#include "http/sink.h"
 
 /* Doubly linked, circular, with a head of the same type. */
 struct ration__link {
@@ -43,6 +45,8 @@ static inline bool ration__link_in_list(const struct ration__link *link)
 	return link->next != link;
 }
 
+#define RATION__REFUSAL_SIZE 120 /* fits into an attempt's message */
+
 struct ration__door;
 struct ration__sockets;
 
@@ -54,6 +58,7 @@ struct ration__transfer {
 	struct ration__transfer *free_next;
 	struct ration__link *touched_list;
 	CURL *easy;
+	struct ration__sockets *sockets;
 	struct ration__timer timer; /* at or before the earliest of its timeouts */
 	struct ration__send send;
 	const struct ration__service_conf *service; /* send's, as is the call */
@@ -72,12 +77,26 @@ struct ration__transfer {
 	bool no_memory;
 	bool has_socket; /* so its name is resolved */
 	bool broken;	 /* its socket cannot be watched */
+	bool multiplexed; /* may share its connection with others: its socket's events say nothing
+			     about it */
+	bool has_secret;  /* the handle has what _connect_release takes out */
+	bool address_seen; /* one that it may connect to */
+	int refused;	   /* RATION_E*: it is not to be sent as it is, and why; 0 */
+	char refusal[RATION__REFUSAL_SIZE];
+	curl_off_t uploaded; /* of its body, when that was last looked at */
+	bool paused;		 /* by the caller's source or sink */
+	bool resumed;		 /* to go on in the next tick */
+	const char *failed;	 /* what could not be opened, read or written: ends with RATION_EIO */
+	bool decodes;		 /* the handle is set to ask for compressed answers */
 	uint64_t header_bytes;
+	struct ration__source source; /* of the body that is sent: of nothing when none is */
+	struct ration__sink sink;
 	struct ration__buffer headers; /* "name\0value\0" … */
 	struct ration__buffer body;
 
 	CURLU *url;		      /* the origin only: parsed when it changes, not per request */
 	struct ration__buffer origin; /* its text */
+	struct ration__buffer connection; /* http/connect.c: what the handle is set to */
 	struct ration__buffer text;   /* request target and header lines made for this request */
 	struct curl_slist *nodes;     /* libcurl only reads the list, so its nodes may be ours */
 	size_t node_capacity;
@@ -98,8 +117,14 @@ bool ration__transfer_uploads(const struct ration__transfer *transfer);
 /* What came of it; takes headers and body out of it. */
 void ration__transfer_result(
 	struct ration__transfer *transfer, int64_t now_ns, struct ration__attempt *attempt);
-/* http/receive.c: the options that take what comes. */
+/* It is over, or never began: closes its files, and removes what a sink has not finished. */
+void ration__transfer_close(struct ration__transfer *transfer);
+/* Goes on after a pause. CURLE_OK, or what ends it. */
+CURLcode ration__transfer_resume(struct ration__transfer *transfer);
+/* http/receive.c: the options that take what comes, and give what goes. */
 CURLcode ration__transfer_callbacks(struct ration__transfer *transfer);
+/* sockets.c: that is no address for it. */
+void ration__transfer_refuse_address(struct ration__transfer *transfer, const char *address);
 /* Something moved: idle timeouts count from the next tick. */
 static inline void ration__transfer_touch(struct ration__transfer *transfer)
 {

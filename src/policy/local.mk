@@ -8,6 +8,7 @@ src_libcore_la_SOURCES += \
 	src/policy/concurrency.c src/policy/concurrency.h \
 	src/policy/limiter.c \
 	src/policy/log.c src/policy/log.h \
+	src/policy/node.c src/policy/node.h \
 	src/policy/retry.c src/policy/retry.h \
 	src/policy/verdict.h \
 	src/policy/window.c src/policy/window.h

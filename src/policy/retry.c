@@ -71,20 +71,46 @@ int64_t ration__backoff_delay(const struct ration__backoff_conf *conf, uint32_t 
 	return ration__max64(capped, floor_ns);
 }
 
-bool ration__end_is_overload(const struct ration__attempt_end *end)
+/* ---- classes ---- */
+
+static bool is_empty(const struct ration__status_set *set)
 {
-	return end->end == RATION__END_ANSWERED && (end->status == 429 || end->status == 503);
+	uint64_t any = 0;
+
+	for (size_t i = 0; i < RATION__COUNT(set->bits); i++)
+		any |= set->bits[i];
+	return !any;
 }
 
-enum ration__outcome ration__outcome_of(const struct ration__attempt_end *end)
+static bool is_throttled(const struct ration__retry_conf *conf, int status)
+{
+	return conf && !is_empty(&conf->throttled) ? ration__status_in(&conf->throttled, status)
+						   : status == 429;
+}
+
+static bool is_failure(int status)
+{
+	return status == 408 || status >= 500;
+}
+
+bool ration__end_is_overload(
+	const struct ration__retry_conf *conf, const struct ration__attempt_end *end)
+{
+	return end->end == RATION__END_ANSWERED &&
+	       (end->status == 429 || end->status == 503 || is_throttled(conf, end->status));
+}
+
+enum ration__outcome ration__outcome_of(
+	const struct ration__retry_conf *conf, const struct ration__attempt_end *end)
 {
 	switch (end->end) {
 	case RATION__END_ANSWERED:
-		if (end->status == 429)
+		if (is_throttled(conf, end->status))
 			return RATION__THROTTLED;
-		return end->status == 408 || end->status >= 500 ? RATION__FAILURE : RATION__SUCCESS;
-	case RATION__END_NOT_SENT:
+		return is_failure(end->status) ? RATION__FAILURE : RATION__SUCCESS;
 	case RATION__END_AMBIGUOUS:
+		return end->stale ? RATION__IGNORED : RATION__FAILURE;
+	case RATION__END_NOT_SENT:
 		return RATION__FAILURE;
 	case RATION__END_PERMANENT:
 	case RATION__END_LOCAL:
@@ -103,22 +129,32 @@ enum kind {
 	KIND_FINAL,
 };
 
-static enum kind kind_of(const struct ration__attempt_end *end)
+static enum kind kind_of_status(const struct ration__retry_conf *conf, int status, bool keyed)
+{
+	if (keyed && status == 422)
+		return KIND_FINAL;
+	if (is_throttled(conf, status))
+		return KIND_THROTTLED;
+	if (keyed && status == 409)
+		return KIND_TRANSIENT;
+	if (is_empty(&conf->transient) ? is_failure(status)
+				       : ration__status_in(&conf->transient, status))
+		return KIND_TRANSIENT;
+	return status >= 200 && status < 300 ? KIND_SUCCESS : KIND_FINAL;
+}
+
+static enum kind kind_of(const struct ration__retry_conf *conf,
+	const struct ration__retry_state *state, const struct ration__attempt_end *end)
 {
 	switch (end->end) {
 	case RATION__END_ANSWERED:
-		if (end->status >= 200 && end->status < 300)
-			return KIND_SUCCESS;
-		if (end->status == 429)
-			return KIND_THROTTLED;
-		return end->status == 408 || end->status >= 500 ? KIND_TRANSIENT : KIND_FINAL;
+		return kind_of_status(conf, end->status, state->keyed);
 	case RATION__END_NOT_SENT:
 		return KIND_NOT_SENT;
 	case RATION__END_AMBIGUOUS:
 		return KIND_UNKNOWN;
-	case RATION__END_LOCAL:
-		return KIND_TRANSIENT; /* descriptors, memory: passes, but something may have been
-					  sent */
+	case RATION__END_LOCAL: /* descriptors, memory: passes */
+		return end->unsent ? KIND_NOT_SENT : KIND_TRANSIENT;
 	case RATION__END_PERMANENT:
 	case RATION__END_CANCELLED:
 		break;
@@ -134,6 +170,8 @@ static bool may_repeat(
 		return true;
 	case RATION__METHODS_SAFE:
 		return state->repeatable;
+	case RATION__METHODS_IDEMPOTENT:
+		return state->repeatable || state->idempotent;
 	case RATION__METHODS_NONE:
 		break;
 	}
@@ -144,7 +182,7 @@ enum ration__retry_answer ration__retry_decide(const struct ration__retry_conf *
 	const struct ration__retry_state *state, const struct ration__attempt_end *end,
 	uint64_t random, int64_t *delay_ns)
 {
-	enum kind kind = kind_of(end);
+	enum kind kind = kind_of(conf, state, end);
 	uint32_t failed = state->attempts - ration__min64(state->throttled, state->attempts);
 	int64_t asked_ns = ration__max64(end->retry_after_ns, end->stop_ns);
 	int64_t floor_ns = ration__min64(asked_ns, conf->retry_after_max_ns);
@@ -187,4 +225,9 @@ bool ration__method_is_safe(const char *method)
 			return true;
 	}
 	return false;
+}
+
+bool ration__method_is_idempotent(const char *method)
+{
+	return !strcmp(method, "PUT") || !strcmp(method, "DELETE");
 }

@@ -70,25 +70,38 @@ void ration__flight_report(
 	const struct ration__attempt *attempt = &flight->attempt;
 	struct ration__node_report report = {.outcome = outcome,
 		.status = attempt->status,
-		.start_ns = attempt->start_ns,
+		.start_ns = worker->now_ns - (worker->io_ns - attempt->start_ns), /* the fleet's */
 		.now_ns = worker->now_ns};
 
 	if (!flight->picked)
 		return;
 	flight->picked = false;
-	if (outcome == RATION__THROTTLED)
+	if (outcome == RATION__THROTTLED && ration__service_node_cools(flight->job->service))
 		report.cool_ns = ration__max64(attempt->end.retry_after_ns, attempt->end.stop_ns);
 	ration__nodes_report(flight->job->service->nodes, flight->node, &report);
 }
 
+/* A kept connection that the server had closed answers at once. One that takes longer and then
+ * dies had been taken up: a failure as any other. */
+#define STALE_NS RATION__NS_PER_S
+
+static void look_for_stale(struct ration__attempt *attempt)
+{
+	if (attempt->end_ns - attempt->start_ns > STALE_NS)
+		attempt->end.stale = false;
+}
+
 /* The service's budget of retries is asked when this attempt is settled; grants that the store did
- * not make pay nothing. */
+ * not make pay nothing, and a stale connection is nobody's fault. */
 static enum ration__wants_retry wants_retry(const struct ration__flight *flight)
 {
+	if (flight->attempt.end.stale)
+		return RATION__NO_RETRY;
 	if (flight->grant.mode != RATION__EXACT && flight->grant.mode != RATION__OBSERVED)
 		return RATION__NO_RETRY;
-	return ration__end_is_throttle(&flight->attempt.end) ? RATION__RETRY_THROTTLED
-							     : RATION__RETRY;
+	return ration__end_is_throttle(&flight->job->conf->retry, &flight->attempt.end)
+		       ? RATION__RETRY_THROTTLED
+		       : RATION__RETRY;
 }
 
 /* What is kept while it rests says how the attempt ended, not what it received. The next attempt
@@ -130,20 +143,25 @@ static bool try_again(
 	return true;
 }
 
-/* Its attempts are used up: those of the kind that this one was. */
-static enum ration__job_end exhausted(const struct ration__flight *flight)
+/* Attempts that count, as opposed to hops and second tokens. */
+static uint32_t counted(const struct ration__flight *flight)
 {
-	if (flight->attempts <= 1)
-		return RATION__ENDED_ATTEMPT;
-	return ration__outcome_of(&flight->attempt.end) == RATION__THROTTLED
-		       ? RATION__ENDED_THROTTLED
-		       : RATION__ENDED_EXHAUSTED;
+	return flight->attempts - flight->uncounted;
 }
 
-/* On to somewhere else at once, as no retry: every send is decided anew all the same. */
-static bool go_on(struct ration__worker *worker, struct ration__flight *flight)
+/* Its attempts are used up: those of the kind that this one was. */
+static enum ration__job_end exhausted(
+	const struct ration__flight *flight, enum ration__outcome outcome)
 {
-	if (ration__worker_rest(worker, flight, 0) < 0)
+	if (counted(flight) <= 1)
+		return RATION__ENDED_ATTEMPT;
+	return outcome == RATION__THROTTLED ? RATION__ENDED_THROTTLED : RATION__ENDED_EXHAUSTED;
+}
+
+/* On to somewhere else, as no retry: every send is decided anew all the same. */
+static bool go_on(struct ration__worker *worker, struct ration__flight *flight, int64_t delay_ns)
+{
+	if (ration__worker_rest(worker, flight, delay_ns) < 0)
 		return false;
 	flight->uncounted++;
 	drop_answer(flight);
@@ -151,37 +169,53 @@ static bool go_on(struct ration__worker *worker, struct ration__flight *flight)
 	return true;
 }
 
+static int next_hop(struct ration__flight *flight, struct ration__hop **hop, const char **why)
+{
+	const struct ration__job *job = flight->job;
+	char *url = ration__flight_url(flight);
+	int rc;
+
+	if (!url)
+		return RATION_ENOMEM;
+	rc = ration__redirect_next(
+		job->conf, ration__job_call(job), url, flight->hop, &flight->attempt, hop, why);
+	free(url);
+	return rc;
+}
+
 /* A redirect that is followed: true. One that is not is an error of its own. */
 static bool follow(struct ration__worker *worker, struct ration__flight *flight)
 {
 	struct ration__attempt *attempt = &flight->attempt;
-	const struct ration__job *job = flight->job;
 	struct ration__hop *hop = NULL;
 	const char *why = NULL;
-	char *url;
+	/* RFC 9110 10.2.3: of a redirect it says when the next one may be asked; the service is not
+	 * meant */
+	int64_t delay_ns = attempt->end.retry_after_ns;
 	int rc;
 
 	if (!ration__status_redirects(attempt->status) || attempt->code == 0)
 		return false;
-	url = ration__flight_url(flight);
-	rc = url ? ration__redirect_next(
-			   job->conf, ration__job_call(job), url, flight->hop, attempt, &hop, &why)
-		 : RATION_ENOMEM;
-	free(url);
+	attempt->end.retry_after_ns = 0;
+	rc = next_hop(flight, &hop, &why);
+	if (rc == 0 && worker->now_ns + delay_ns >= flight->job->deadline_ns) {
+		rc = RATION_EREDIRECT;
+		why = "Retry-After is past the deadline";
+	}
+	if (rc == 0 && !go_on(worker, flight, delay_ns))
+		rc = RATION_ENOMEM;
 	if (rc == 0) {
 		free(flight->hop);
 		flight->hop = hop;
 		flight->avoid = false;
-		if (go_on(worker, flight)) {
-			flight->notes[flight->note_count - 1].redirected = true;
-			return true;
-		}
-		rc = RATION_ENOMEM;
+		flight->notes[flight->note_count - 1].redirected = true;
+		return true;
 	}
+	free(hop);
 	attempt->code = rc;
-	if (why)
-		snprintf(attempt->message, sizeof(attempt->message), "%s: %s", ration_strerror(rc),
-			why);
+	attempt->end.end = RATION__END_PERMANENT;
+	snprintf(attempt->message, sizeof(attempt->message), "%s%s%s (status %d)",
+		ration_strerror(rc), why ? ": " : "", why ? why : "", attempt->status);
 	return false;
 }
 
@@ -189,11 +223,59 @@ static bool follow(struct ration__worker *worker, struct ration__flight *flight)
 static bool authorize_again(struct ration__worker *worker, struct ration__flight *flight)
 {
 	if (flight->attempt.status != 401 || flight->attempt.code == 0 || !flight->token ||
-		flight->rejected || !ration__token_again(flight->token))
+		flight->rejected || !ration__token_again(flight->token) ||
+		!ration__call_rewinds(ration__job_call(flight->job)))
 		return false;
 	flight->rejected = flight->token;
 	flight->token = NULL;
-	return go_on(worker, flight);
+	return go_on(worker, flight, 0);
+}
+
+/* ---- retries ---- */
+
+static struct ration__retry_state retry_state(const struct ration__flight *flight)
+{
+	const struct ration__call *call = ration__job_call(flight->job);
+	int status = flight->attempt.status;
+
+	return (struct ration__retry_state){.attempts = counted(flight),
+		.throttled = flight->throttled,
+		.previous_ns = flight->delay_ns,
+		.repeatable = ration__call_repeatable(call),
+		.idempotent = ration__method_is_idempotent(ration__job_method(flight->job)),
+		.keyed = (status == 409 || status == 422) && ration__call_keyed(call)};
+}
+
+/* Another node, which knows nothing of what this one said. */
+static bool has_other_node(const struct ration__worker *worker, const struct ration__flight *flight)
+{
+	const struct ration__job *job = flight->job;
+
+	return flight->node && !flight->hop &&
+	       ration__nodes_have_other(job->service->nodes, flight->node, worker->now_ns);
+}
+
+/* When, of what is made again. Whom a connection was closed by nobody waits for, once; what was not
+ * sent goes to another node at once; and a throttled node's wait is not the next one's (X8). */
+static int64_t delay_of(struct ration__worker *worker, struct ration__flight *flight,
+	enum ration__outcome outcome, int64_t delay_ns)
+{
+	const struct ration__retry_conf *conf = &flight->job->conf->retry;
+	const struct ration__attempt_end *end = &flight->attempt.end;
+
+	if (end->stale && !flight->stale) {
+		flight->stale = true;
+		return 0;
+	}
+	if (end->end == RATION__END_NOT_SENT && flight->job->conf->failover &&
+		has_other_node(worker, flight))
+		return 0;
+	if (outcome == RATION__THROTTLED && ration__service_node_cools(flight->job->service) &&
+		has_other_node(worker, flight))
+		return ration__backoff_delay(&conf->throttle, flight->throttled, flight->delay_ns,
+			ration__random_next(&worker->random), 0);
+	flight->delay_ns = delay_ns;
+	return delay_ns;
 }
 
 /* Of an attempt that failed: whether, when and where it is made again. */
@@ -202,23 +284,22 @@ static bool retry(
 {
 	struct ration__attempt *attempt = &flight->attempt;
 	struct ration__job *job = flight->job;
-	struct ration__retry_state state = {.attempts = flight->attempts - flight->uncounted,
-		.throttled = flight->throttled,
-		.previous_ns = flight->delay_ns,
-		.repeatable = ration__call_repeatable(ration__job_call(job))};
+	struct ration__retry_state state = retry_state(flight);
+	bool unknown = attempt->end.end == RATION__END_AMBIGUOUS;
 	int64_t delay_ns = 0;
 
 	switch (ration__retry_decide(&job->conf->retry, &state, &attempt->end,
 		ration__random_next(&worker->random), &delay_ns)) {
 	case RATION__RETRY_AGAIN:
-		flight->delay_ns = delay_ns;
-		if (job->conf->failover && flight->node &&
-			attempt->end.end == RATION__END_NOT_SENT && !flight->hop &&
-			ration__nodes_have_other(job->service->nodes, flight->node, worker->now_ns))
-			delay_ns = 0;
-		return try_again(worker, flight, delay_ns);
+		if (!attempt->sent || ration__call_rewinds(ration__job_call(job)))
+			return try_again(
+				worker, flight, delay_of(worker, flight, outcome, delay_ns));
+		/* its body is gone */
+		ration__flight_end(
+			flight, RATION__ENDED_ATTEMPT, unknown ? RATION_EUNKNOWN : attempt->code);
+		break;
 	case RATION__RETRY_EXHAUSTED:
-		ration__flight_end(flight, exhausted(flight), attempt->code);
+		ration__flight_end(flight, exhausted(flight, outcome), attempt->code);
 		break;
 	case RATION__RETRY_UNKNOWN:
 		ration__flight_end(flight, RATION__ENDED_ATTEMPT, RATION_EUNKNOWN);
@@ -228,7 +309,6 @@ static bool retry(
 		ration__flight_end(flight, RATION__ENDED_ATTEMPT, attempt->code);
 		break;
 	}
-	(void)outcome;
 	return false;
 }
 
@@ -236,9 +316,11 @@ void ration__worker_judge(struct ration__worker *worker, struct ration__flight *
 {
 	struct ration__attempt *attempt = &flight->attempt;
 	struct ration__job *job = flight->job;
-	enum ration__outcome outcome = ration__outcome_of(&attempt->end);
+	enum ration__outcome outcome;
 	bool again;
 
+	look_for_stale(attempt);
+	outcome = ration__outcome_of(&job->conf->retry, &attempt->end);
 	attempt->end.retry_after_ns =
 		ration__min64(attempt->end.retry_after_ns, job->conf->retry.retry_after_max_ns);
 	attempt->end.stop_ns =

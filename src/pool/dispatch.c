@@ -45,6 +45,22 @@ static void take_cancels(struct ration__worker *worker)
 	}
 }
 
+/* Marks of jobs that do not fly stay: their next attempt is asked once too often. */
+static void take_resumed(struct ration__worker *worker)
+{
+	struct ration__flight *flight = worker->flying.first;
+
+	if (!worker->resumed)
+		return;
+	worker->resumed = false;
+	for (; flight; flight = flight->next) {
+		if (!(flight->job->flags & RATION__JOB_RESUMED))
+			continue;
+		flight->job->flags &= (uint8_t)~RATION__JOB_RESUMED;
+		ration__multi_resume(flight->transfer);
+	}
+}
+
 /* Retries whose time has come go back to their lanes. */
 static void take_rested(struct ration__worker *worker)
 {
@@ -161,6 +177,7 @@ static void update(struct ration__worker *worker)
 	while ((job = ration__job_queue_take(&pool->ended)) != NULL)
 		ration__job_queue_add(&worker->done, job);
 	take_cancels(worker);
+	take_resumed(worker);
 	ration__lanes_tick(&pool->lanes);
 	take_rested(worker);
 	while ((job = ration__lanes_expired(&pool->lanes)) != NULL)
@@ -237,9 +254,10 @@ static void fill_actuals(struct ration__settle *settle, const struct ration__fli
 static void fill_end(struct ration__settle *settle, const struct ration__flight *flight)
 {
 	const struct ration__attempt_end *end = &flight->attempt.end;
+	const struct ration__retry_conf *conf = flight->job ? &flight->job->conf->retry : NULL;
 
-	settle->overload = ration__end_is_overload(end);
-	settle->throttle = ration__end_is_throttle(end);
+	settle->overload = ration__end_is_overload(conf, end);
+	settle->throttle = ration__end_is_throttle(conf, end);
 	settle->neutral =
 		end->end == RATION__END_ANSWERED && !settle->overload && end->status / 100 != 2;
 	settle->elapsed_ns = flight->attempt.elapsed_us * 1000;

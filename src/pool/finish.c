@@ -2,6 +2,8 @@
 #include "pool/worker.h"
 
 #include <stdio.h>
+#include <string.h>
+#include <ration/client.h>
 #include "base/util.h"
 #include "http/redirect.h"
 
@@ -17,6 +19,17 @@ static void write_denial(
 		.at_ns = job->timer.at_ns};
 
 	ration__denial_text(out, size, job->service->guard, &ask, worker->now_ns);
+}
+
+/* What its last attempt came to, when that is not why the job ended. */
+static void write_last(const struct ration__job *job, char *out, size_t size)
+{
+	const struct ration__flight *flight = job->flight;
+	size_t length = strlen(out);
+
+	if (flight && flight->has_attempt && flight->attempt.code &&
+		flight->attempt.code != job->code && flight->attempt.message[0])
+		snprintf(out + length, size - length, "; before: %s", flight->attempt.message);
 }
 
 static void write_message(
@@ -37,7 +50,7 @@ static void write_message(
 		break;
 	case RATION__ENDED_EXHAUSTED:
 		snprintf(out, size, "%s: %s (%u attempts)", ration_strerror(RATION_EEXHAUSTED),
-			attempt, flight->attempts);
+			attempt, flight->attempts - flight->uncounted);
 		break;
 	case RATION__ENDED_THROTTLED:
 		snprintf(out, size, "%s: gave up after %u throttled attempts: %s",
@@ -52,11 +65,13 @@ static void write_message(
 		break;
 	case RATION__ENDED_DENIED:
 		snprintf(out, size, "%s", denial);
+		write_last(job, out, size);
 		break;
 	case RATION__ENDED_LATE:
 	case RATION__ENDED_DEADLINE:
 		snprintf(out, size, "%s%s%s", ration_strerror(job->code), denial[0] ? ": " : "",
 			denial);
+		write_last(job, out, size);
 		break;
 	case RATION__ENDED_ERROR:
 		if (job->code == RATION_EKEY && job->waited_for)
@@ -67,6 +82,22 @@ static void write_message(
 	default:
 		snprintf(out, size, "%s", ration_strerror(job->code));
 		break;
+	}
+}
+
+static enum ration_exhausted exhausted_of(const struct ration__job *job)
+{
+	switch (job->end) {
+	case RATION__ENDED_EXHAUSTED:
+		return RATION_EXHAUSTED_ATTEMPTS;
+	case RATION__ENDED_THROTTLED:
+		return RATION_EXHAUSTED_THROTTLED;
+	case RATION__ENDED_BUDGET:
+		return RATION_EXHAUSTED_BUDGET;
+	case RATION__ENDED_NO_TIME:
+		return RATION_EXHAUSTED_TIME;
+	default:
+		return RATION_EXHAUSTED_NOT;
 	}
 }
 
@@ -88,7 +119,7 @@ static uint32_t write_waits(const struct ration__worker *worker, const struct ra
 	return count;
 }
 
-static ration_response *make_response(const struct ration__worker *worker, struct ration__job *job)
+static ration_response *make_response(struct ration__worker *worker, struct ration__job *job)
 {
 	struct ration__flight *flight = job->flight;
 	bool performs = job->flags & RATION__JOB_PERFORM;
@@ -98,9 +129,11 @@ static ration_response *make_response(const struct ration__worker *worker, struc
 		.service = job->conf,
 		.code = job->code,
 		.message = message,
+		.random = job->code ? ration__random_next(&worker->random) : 0,
 		.waits = waits,
 		.costs = ration__job_costs(job),
 		.cost_count = job->cost_count,
+		.exhausted = (uint8_t)exhausted_of(job),
 		.mode = ration__mode_name(flight ? flight->mode : RATION__EXACT),
 		.user = performs ? ((struct ration__waiter *)job->user)->user : job->user};
 

@@ -146,6 +146,7 @@ void ration__flight_note(struct ration__flight *flight, const struct ration__att
 	note = &flight->notes[flight->note_count++];
 	*note = (struct ration__attempt_note){
 		.code_or_status = (int16_t)(attempt->status > 0 ? attempt->status : attempt->code),
+		.code = (int16_t)attempt->code,
 		.elapsed_us = attempt->elapsed_us > UINT32_MAX ? UINT32_MAX
 							       : (uint32_t)attempt->elapsed_us,
 		.node = flight->node ? ration__node_uri(flight->node) : NULL};

@@ -103,6 +103,7 @@ static_assert(sizeof(struct ration__job) <= 144, "a queued job must stay small")
 #define RATION__JOB_OWN_CONF 2
 #define RATION__JOB_PERFORM 4
 #define RATION__JOB_CANCELLED 8 /* HELD: its worker was told, or (link set) will be */
+#define RATION__JOB_RESUMED 16	/* HELD: its source or sink is to go on */
 
 #define RATION__JOB_KEYS_MAX UINT16_MAX
 #define RATION__JOB_NOTES 8 /* attempts whose notes are kept: the last ones */
@@ -161,6 +162,7 @@ struct ration__flight {
 	uint8_t stop; /* TOKEN: enum ration__job_end, with stop_code: to be ended when it comes */
 	int stop_code;
 	bool avoid; /* the last attempt failed on its node: another one, if there is one */
+	bool stale; /* one has met a connection that the server had closed, and was made again */
 	/* what to settle */
 	bool settling, stuck, last, unused;
 	uint8_t outcome; /* enum ration__outcome */

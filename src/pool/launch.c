@@ -65,8 +65,10 @@ static void fail_token(struct ration__worker *worker, struct ration__flight *fli
 {
 	struct ration__attempt *attempt = &flight->attempt;
 
-	if (code == RATION_EKEY || code == RATION_ENOMEM) {
+	if (code == RATION_EKEY || code == RATION_ENOMEM || code == RATION_ECANCELLED) {
 		fail_start(worker, flight, code);
+		if (code == RATION_ECANCELLED) /* the client is being closed */
+			flight->job->end = RATION__ENDED_CANCEL;
 		return;
 	}
 	ration__heap_remove(&worker->deadlines, &flight->job->timer);
@@ -183,15 +185,16 @@ static bool get_node(struct ration__worker *worker, struct ration__flight *fligh
 		flight->node = NULL;
 		return true;
 	}
-	if (flight->hop) {
-		want.origin = flight->hop->url;
-		want.origin_length = ration__call_origin_length(flight->hop->url);
-	}
+	want.origin = flight->hop ? flight->hop->url
+				  : ration__call_pin(ration__job_call(job), job->conf);
+	if (want.origin)
+		want.origin_length = ration__call_origin_length(want.origin);
 	if (ration__nodes_pick(job->service->nodes, &want, &flight->node, &at_ns) == 0) {
 		flight->picked = true;
 		flight->avoid = false;
 		return true;
 	}
+	at_ns = ration__min64(at_ns, job->deadline_ns); /* then its lane ends it */
 	put_off(worker, flight, ration__max64(at_ns - worker->now_ns, RATION__NS_PER_MS));
 	return false;
 }
@@ -205,6 +208,7 @@ static int start(struct ration__worker *worker, struct ration__flight *flight)
 		.call = ration__job_call(job),
 		.base = flight->node ? ration__node_uri(flight->node) : NULL,
 		.hop = flight->hop,
+		.ticket = job->ticket.hash,
 		.id = flight->id};
 	int rc;
 

@@ -1,71 +1,291 @@
-/* See nodes.h. */
-#include "pool/nodes.h"
+/*
+ * A service's nodes in this process: the list, picking, reports. See nodes.h.
+ *
+ * Each has a copy of the fleet's health. What this process saw is applied to the copy at once, and
+ * written to the store by the thread that saw it; what cannot be written (gate busy, store silent)
+ * stays in `untold`, is applied again to whatever is read, and is said with the next attempt.
+ *
+ * nodes.mutex is a leaf: the store is asked without it, by one thread at a time (`telling`), and so
+ * is the log written to.
+ */
+#include "pool/node_state.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/hash.h"
 
-struct ration__node {
-	const char *uri;
-};
+/* ---- the list ---- */
 
-struct ration__nodes {
-	const struct ration__nodes_options options;
-	_Atomic uint64_t turn;
-	size_t count;
-	struct ration__node list[RATION__NODES_MAX];
-};
+static struct ration__node *find_node(struct ration__nodes *nodes, const char *uri)
+{
+	for (struct ration__node *node = nodes->all; node; node = node->next)
+		if (strcmp(node->uri, uri) == 0)
+			return node;
+	return NULL;
+}
+
+static struct ration__node *add_node(struct ration__nodes *nodes, const char *uri)
+{
+	struct ration__node *node = calloc(1, sizeof(*node) + strlen(uri) + 1);
+
+	if (!node)
+		return NULL;
+	strcpy(node->uri, uri);
+	node->hash = ration__hash64(uri, strlen(uri));
+	if (ration__url_origin(node->uri, &node->origin))
+		node->origin.length = 0; /* then it has none that a URL could name */
+	node->next = nodes->all;
+	nodes->all = node;
+	return node;
+}
+
+/* Under mutex, or before anybody knows of it. */
+static int set_list(struct ration__nodes *nodes, const char *const *uris, size_t count)
+{
+	struct ration__node *list[RATION__NODES_MAX];
+	size_t listed = 0;
+
+	if (count > RATION__NODES_MAX)
+		return RATION_ETOOBIG;
+	for (size_t i = 0; i < count; i++) {
+		struct ration__node *node = find_node(nodes, uris[i]);
+		bool twice = false;
+
+		if (!node)
+			node = add_node(nodes, uris[i]); /* stays, should the next one fail */
+		if (!node)
+			return RATION_ENOMEM;
+		for (size_t k = 0; k < listed; k++)
+			twice |= list[k] == node;
+		if (!twice)
+			list[listed++] = node;
+	}
+	for (struct ration__node *node = nodes->all; node; node = node->next)
+		node->listed = false;
+	for (size_t i = 0; i < listed; i++) {
+		nodes->list[i] = list[i];
+		list[i]->listed = true;
+	}
+	atomic_store_explicit(&nodes->count, listed, memory_order_relaxed);
+	return 0;
+}
 
 int ration__nodes_new(const struct ration__nodes_options *options, struct ration__nodes **out)
 {
 	struct ration__nodes *nodes = calloc(1, sizeof(*nodes));
+	int64_t start_ns;
+	int rc;
 
 	if (!nodes)
 		return RATION_ENOMEM;
 	memcpy((void *)&nodes->options, options, sizeof(*options));
-	nodes->count = options->conf->node_count;
-	for (size_t i = 0; i < nodes->count; i++)
-		nodes->list[i].uri = options->conf->nodes[i];
-	*out = nodes;
-	return 0;
+	pthread_mutex_init(&nodes->mutex, NULL);
+	/* short-lived processes that follow each other do not all begin with the same node */
+	start_ns = ration__engine_now(options->engine);
+	nodes->turn = ration__hash64(&start_ns, sizeof(start_ns)) >> 32;
+	rc = set_list(nodes, options->conf->nodes, options->conf->node_count);
+	if (rc == 0)
+		*out = nodes;
+	else
+		ration__nodes_free(nodes);
+	return rc;
 }
 
-void ration__nodes_free(struct ration__nodes *nodes)
+int ration__nodes_replace(struct ration__nodes *nodes, const char *const *uris, size_t count)
 {
-	free(nodes);
+	int rc;
+
+	pthread_mutex_lock(&nodes->mutex);
+	rc = set_list(nodes, uris, count);
+	if (rc == 0)
+		nodes->stale = true;
+	pthread_mutex_unlock(&nodes->mutex);
+	return rc;
 }
 
 size_t ration__nodes_count(const struct ration__nodes *nodes)
 {
-	return nodes->count;
-}
-
-int ration__nodes_pick(struct ration__nodes *nodes, const struct ration__node_want *want,
-	struct ration__node **node, int64_t *at_ns)
-{
-	(void)want;
-	(void)at_ns;
-	*node = &nodes->list[atomic_fetch_add(&nodes->turn, 1) % nodes->count];
-	return 0;
-}
-
-bool ration__nodes_have_other(
-	struct ration__nodes *nodes, const struct ration__node *node, int64_t now_ns)
-{
-	(void)node;
-	(void)now_ns;
-	return nodes->count > 1;
-}
-
-void ration__nodes_report(struct ration__nodes *nodes, struct ration__node *node,
-	const struct ration__node_report *report)
-{
-	(void)nodes;
-	(void)node;
-	(void)report;
+	return atomic_load_explicit(&nodes->count, memory_order_relaxed);
 }
 
 const char *ration__node_uri(const struct ration__node *node)
 {
 	return node->uri;
+}
+
+/* ---- picking ---- */
+
+/* Nodes to choose from; under mutex. */
+struct candidates {
+	size_t count;
+	int pinned;
+	struct ration__node *nodes[RATION__NODES_MAX];
+	struct ration__node_view views[RATION__NODES_MAX];
+};
+
+static void add_candidate(struct candidates *c, const struct ration__nodes *nodes,
+	struct ration__node *node, const struct ration__node_want *want)
+{
+	if (c->count == RATION__NODES_MAX)
+		return;
+	if (node == nodes->pinned)
+		c->pinned = (int)c->count;
+	c->nodes[c->count] = node;
+	c->views[c->count] = (struct ration__node_view){.health = node->health,
+		.load = node->in_flight + ration__node_failures(&node->weight, want->now_ns),
+		.avoid = node == want->avoid};
+	c->count++;
+}
+
+/* Those of the list; of an origin, if there are any, else those that were in the list once: a call
+ * that was accepted for one of them goes nowhere else. */
+static void gather(const struct ration__nodes *nodes, const struct ration__node_want *want,
+	struct candidates *c)
+{
+	struct ration__origin origin;
+	bool named = want->origin && ration__url_origin(want->origin, &origin) == 0;
+
+	c->count = 0;
+	c->pinned = -1;
+	for (size_t i = 0; i < nodes->count; i++)
+		if (!named || ration__origin_equal(&nodes->list[i]->origin, &origin))
+			add_candidate(c, nodes, nodes->list[i], want);
+	for (struct ration__node *node = nodes->all; node && named && !c->count; node = node->next)
+		if (ration__origin_equal(&node->origin, &origin))
+			add_candidate(c, nodes, node, want);
+}
+
+/* RATION_EBUSY: *node is to be claimed first. */
+static int choose(struct ration__nodes *nodes, const struct ration__node_want *want, bool may_probe,
+	struct ration__node **node, int64_t *at_ns)
+{
+	struct ration__node_want_conf conf = {
+		.strategy = nodes->options.conf->node_strategy, .may_probe = may_probe};
+	struct ration__node_choice choice;
+	struct candidates c;
+
+	gather(nodes, want, &c);
+	if (!c.count) { /* of no origin that was ever ours: not to be had */
+		*at_ns = RATION__NEVER;
+		return RATION_EAGAIN;
+	}
+	conf.turn = nodes->turn;
+	conf.pinned = c.pinned;
+	choice = ration__node_choose(&conf, c.views, c.count, want->now_ns);
+	if (choice.index < 0) {
+		*at_ns = choice.at_ns;
+		return RATION_EAGAIN;
+	}
+	*node = c.nodes[choice.index];
+	return choice.probe ? RATION_EBUSY : 0;
+}
+
+int ration__nodes_pick(struct ration__nodes *nodes, const struct ration__node_want *want,
+	struct ration__node **out, int64_t *at_ns)
+{
+	struct ration__node *node = NULL;
+	bool may_probe = true, claimed = false;
+	int64_t until_ns = 0;
+	int rc;
+
+	if (ration__nodes_count(nodes) > 1)
+		ration__nodes_follow(nodes, want->now_ns);
+	for (;;) {
+		pthread_mutex_lock(&nodes->mutex);
+		rc = claimed ? 0 : choose(nodes, want, may_probe, &node, &until_ns);
+		if (rc == 0) {
+			node->in_flight++;
+			nodes->turn++;
+			nodes->pinned = node;
+		}
+		pthread_mutex_unlock(&nodes->mutex);
+		if (rc != RATION_EBUSY)
+			break;
+		claimed = ration__nodes_claim(nodes, node, want->now_ns);
+		may_probe = false;
+	}
+	if (rc == 0)
+		*out = node;
+	else
+		*at_ns = until_ns;
+	return rc;
+}
+
+bool ration__nodes_have_other(
+	struct ration__nodes *nodes, const struct ration__node *node, int64_t now_ns)
+{
+	bool other = false;
+
+	pthread_mutex_lock(&nodes->mutex);
+	for (size_t i = 0; i < nodes->count; i++) {
+		const struct ration__node_health *health = &nodes->list[i]->health;
+
+		other |= nodes->list[i] != node && !health->failed_ns && health->cool_ns <= now_ns;
+	}
+	pthread_mutex_unlock(&nodes->mutex);
+	return other;
+}
+
+/* ---- reports ---- */
+
+/* Under mutex. True: the fleet is to be told. */
+static bool take_note(struct ration__nodes *nodes, struct ration__node *node,
+	const struct ration__node_news *news, struct ration__node_changes *changes)
+{
+	struct ration__node_health before = node->health;
+
+	if (!ration__node_apply(&node->health, news))
+		return false;
+	ration__nodes_add_untold(nodes, news);
+	ration__node_note_change(changes, node, &before);
+	return true;
+}
+
+void ration__nodes_report(struct ration__nodes *nodes, struct ration__node *node,
+	const struct ration__node_report *report)
+{
+	struct ration__node_news news = {.node = node->hash,
+		.start_ns = report->start_ns,
+		.at_ns = report->now_ns,
+		.recover_ns = nodes->options.conf->node_recover_ns};
+	struct ration__node_changes changes = {.count = 0};
+	bool tell = false, claimed;
+
+	pthread_mutex_lock(&nodes->mutex);
+	node->in_flight--;
+	ration__node_weigh(&node->weight, report->outcome, report->status, report->now_ns);
+	if (report->outcome == RATION__SUCCESS || report->outcome == RATION__THROTTLED) {
+		news.event = RATION__NODE_ANSWERED;
+		tell = take_note(nodes, node, &news, &changes);
+	} else if (report->outcome == RATION__FAILURE && nodes->count > 1) {
+		news.event = RATION__NODE_FAILED;
+		tell = take_note(nodes, node, &news, &changes);
+	}
+	if (report->outcome == RATION__THROTTLED && report->cool_ns > 0 && nodes->count > 1) {
+		news.event = RATION__NODE_COOLS;
+		news.at_ns = report->now_ns + report->cool_ns;
+		tell |= take_note(nodes, node, &news, &changes);
+	}
+	pthread_mutex_unlock(&nodes->mutex);
+	ration__nodes_tell_log(nodes, &changes);
+	if (tell)
+		ration__nodes_ask(nodes, report->now_ns, NULL, &claimed);
+}
+
+void ration__nodes_free(struct ration__nodes *nodes)
+{
+	struct ration__node *node, *next;
+	bool claimed;
+
+	if (!nodes)
+		return;
+	nodes->hold_ns = 0;
+	if (nodes->untold_count) /* nobody of this process will say it any more */
+		ration__nodes_ask(nodes, 0, NULL, &claimed);
+	for (node = nodes->all; node; node = next) {
+		next = node->next;
+		free(node);
+	}
+	pthread_mutex_destroy(&nodes->mutex);
+	free(nodes);
 }

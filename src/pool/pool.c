@@ -206,10 +206,11 @@ void ration__pool_submit(struct ration__pool *pool, struct ration__job *job, uin
 	int number;
 
 	job->ticket.hash = atomic_fetch_add_explicit(&pool->submitted, 1, memory_order_relaxed) + 1;
-	if (ticket) {
+	/* what pauses is resumed by its ticket, whether the caller asked for it or not */
+	if (ticket || ration__call_pauses(ration__job_call(job)))
 		job->flags |= RATION__JOB_TICKET;
+	if (ticket)
 		*ticket = job->ticket.hash;
-	}
 	ration__inbox_push(&pool->inbox, job);
 	number = ration__inbox_claim_if_idle(&pool->inbox);
 	if (number >= 0)
@@ -304,6 +305,30 @@ int ration__pool_cancel(struct ration__pool *pool, uint64_t ticket)
 	pthread_mutex_unlock(&pool->mutex);
 	/* also when nothing was found: jobs may just have come from the inbox into lanes */
 	ration__pool_poke(pool, worker ? worker : &pool->workers[0]);
+	return entry ? 0 : RATION_EEMPTY;
+}
+
+/* The worker that runs the caller's function sees the mark after it has returned, so none is lost.
+ */
+int ration__pool_resume(struct ration__pool *pool, uint64_t ticket)
+{
+	struct ration__worker *worker = &pool->workers[0];
+	struct ration__entry *entry;
+
+	pthread_mutex_lock(&pool->mutex);
+	ration__pool_intake(pool);
+	entry = ration__table_find(&pool->tickets, ticket);
+	if (entry) {
+		struct ration__job *job = RATION__CONTAINER(entry, struct ration__job, ticket);
+
+		if (job->state == RATION__JOB_HELD) {
+			worker = job->flight->worker;
+			job->flags |= RATION__JOB_RESUMED;
+			worker->resumed = true;
+		}
+	}
+	pthread_mutex_unlock(&pool->mutex);
+	ration__pool_poke(pool, worker);
 	return entry ? 0 : RATION_EEMPTY;
 }
 

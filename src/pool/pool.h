@@ -90,6 +90,8 @@ void ration__pool_fair(
 void ration__pool_submit(struct ration__pool *pool, struct ration__job *job, uint64_t *ticket);
 /* 0; RATION_EEMPTY: already ended. */
 int ration__pool_cancel(struct ration__pool *pool, uint64_t ticket);
+/* A paused source or sink of that job goes on. Likewise. */
+int ration__pool_resume(struct ration__pool *pool, uint64_t ticket);
 void ration__pool_counts(const struct ration__pool *pool, struct ration_counts *out);
 /* What returns snprintf would; "" when nothing waits. */
 int ration__pool_waiting(struct ration__pool *pool, char *out, size_t size);

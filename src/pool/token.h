@@ -13,6 +13,7 @@
 #define POOL_TOKEN_H
 
 #include <ration/config.h>
+#include "base/clock.h"
 #include "http/service.h"
 
 struct ration__token;
@@ -26,6 +27,7 @@ struct ration__tokens_options {
 	ration_log_fn log;
 	void *log_arg;
 	enum ration_log_level log_level;
+	struct ration__clock clock; /* when files are read again; zero: the system's */
 };
 
 /* NULL in *tokens when the service has none of these. A file that is there must be right: 0,

@@ -84,6 +84,7 @@ struct ration__flight *ration__flight_renew(
 	fresh->uncounted = flight->uncounted;
 	fresh->node = flight->node;
 	fresh->avoid = flight->avoid;
+	fresh->stale = flight->stale;
 	fresh->hop = flight->hop;
 	fresh->token = flight->token;
 	fresh->rejected = flight->rejected;

@@ -49,6 +49,7 @@ struct ration__worker {
 
 	/* under pool.mutex */
 	struct ration__job *cancels; /* HELD by this worker, to be ended */
+	bool resumed;		     /* a job of its own is RATION__JOB_RESUMED */
 	bool full;		     /* no room for one more transfer */
 
 	/* its own */

@@ -17,3 +17,16 @@ TESTS += tests/unit/test_base_zone
 tests_unit_test_base_zone_SOURCES = tests/unit/base_zone.c
 tests_unit_test_base_zone_CFLAGS = $(suite_cflags)
 tests_unit_test_base_zone_LDADD = $(suite_ldadd)
+
+check_PROGRAMS += tests/unit/test_base_error
+TESTS += tests/unit/test_base_error
+tests_unit_test_base_error_SOURCES = tests/unit/base_error.c
+tests_unit_test_base_error_CFLAGS = $(suite_cflags)
+tests_unit_test_base_error_LDADD = $(suite_ldadd)
+
+check_PROGRAMS += tests/unit/test_base_watch
+TESTS += tests/unit/test_base_watch
+tests_unit_test_base_watch_SOURCES = tests/unit/base_watch.c tests/unit/http_leaks.h
+tests_unit_test_base_watch_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
+tests_unit_test_base_watch_CFLAGS = $(suite_cflags)
+tests_unit_test_base_watch_LDADD = $(suite_ldadd)

@@ -21,3 +21,38 @@ TESTS += tests/unit/test_client_policy
 tests_unit_test_client_policy_SOURCES = tests/unit/client_policy.c
 tests_unit_test_client_policy_CFLAGS = $(suite_cflags)
 tests_unit_test_client_policy_LDADD = $(suite_ldadd)
+
+check_PROGRAMS += tests/unit/test_client_errors
+TESTS += tests/unit/test_client_errors
+tests_unit_test_client_errors_SOURCES = tests/unit/client_errors.c $(client_upstream)
+tests_unit_test_client_errors_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
+tests_unit_test_client_errors_CFLAGS = $(suite_cflags)
+tests_unit_test_client_errors_LDADD = $(suite_ldadd)
+
+check_PROGRAMS += tests/unit/test_client_retry_any
+TESTS += tests/unit/test_client_retry_any
+tests_unit_test_client_retry_any_SOURCES = tests/unit/client_retry_any.c
+tests_unit_test_client_retry_any_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
+tests_unit_test_client_retry_any_CFLAGS = $(suite_cflags)
+tests_unit_test_client_retry_any_LDADD = $(suite_ldadd)
+
+check_PROGRAMS += tests/unit/test_client_seam
+TESTS += tests/unit/test_client_seam
+tests_unit_test_client_seam_SOURCES = tests/unit/client_seam.c $(client_upstream)
+tests_unit_test_client_seam_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
+tests_unit_test_client_seam_CFLAGS = $(suite_cflags)
+tests_unit_test_client_seam_LDADD = $(suite_ldadd)
+
+check_PROGRAMS += tests/unit/test_client_probe
+TESTS += tests/unit/test_client_probe
+tests_unit_test_client_probe_SOURCES = tests/unit/client_probe.c $(client_upstream)
+tests_unit_test_client_probe_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
+tests_unit_test_client_probe_CFLAGS = $(suite_cflags)
+tests_unit_test_client_probe_LDADD = $(suite_ldadd)
+
+check_PROGRAMS += tests/unit/test_client_nodes
+TESTS += tests/unit/test_client_nodes
+tests_unit_test_client_nodes_SOURCES = tests/unit/client_nodes.c $(client_upstream)
+tests_unit_test_client_nodes_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
+tests_unit_test_client_nodes_CFLAGS = $(suite_cflags)
+tests_unit_test_client_nodes_LDADD = $(suite_ldadd)

@@ -180,7 +180,26 @@ Test(config, ranges_hold_at_both_ends)
 		{"services.x.response.accept", "404", "40"},
 		{"services.x.response.accept", "4xx", "[]"},
 		{"services.x.uris", "https://h:443/a/b/", "ftp://h/"},
-		{"services.x.uris", "[http://h]", "[http://a, http://b]"},
+		{"services.x.uris", "[http://h]", "[http://a, ftp://b]"},
+		{"services.x.uris", "[http://a, http://b]", "http://u@h"},
+		{"services.x.health", "/health", "health"},
+		{"services.x.health", "/", "/?q"},
+		{"services.x.proxy", "socks5h://proxy:1080", "http://u:p@proxy"},
+		{"services.x.proxy", "environment", "ftp://proxy"},
+		{"services.x.proxy", "none", "proxy:3128"},
+		{"services.x.retry.statuses", "[]", "[200]"},
+		{"services.x.retry.statuses", "[408, 5xx]", "[3xx]"},
+		{"services.x.tls.verify", "false", "no"},
+		{"services.x.tls.min_version", "1.3", "1.1"},
+		{"services.x.connections.http", "2-prior-knowledge", "3"},
+		{"services.x.connections.max", "65535", "0"},
+		{"services.x.response.redirect_max", "20", "21"},
+		{"services.x.response.redirect_max", "0", "-1"},
+		{"services.x.nodes.recover_after", "24h", "0"},
+		{"services.x.auth.header", "X-Api-Key", "a b"},
+		{"services.x.auth.scheme", "none", ""},
+		{"services.x.auth.bearer", "a b", "a\r\nb: c"},
+		{"services.x.auth.per", "[a, b]", "[a/b]"},
 		{"services.x.uris", "http://h", "[]"},
 		{"services.x.uris", "http://[::1]:8080", "http://h/?q"},
 		{"services.x.uris", "HTTP://h", "http://h/#f"},
@@ -240,10 +259,11 @@ Test(config, R7_unknown_keys_are_refused_with_a_suggestion)
 	expect_refused(
 		"log: {format: json}", "t.yaml:1:7: log.format: unknown key; known here: level");
 	expect_refused("services: {n: {colour: red}}",
-		"t.yaml:1:16: services.n.colour: unknown key; known here: mode, preset, uris, "
-		"revision, required_keys, headers, limits, quotas, concurrency, breaker, cooldown, "
-		"fairness, wait_for, on_store_failure, server_hints, retry, timeouts, response, "
-		"connections");
+		"t.yaml:1:16: services.n.colour: unknown key; known here: mode, preset, profile, "
+		"uris, uri_file, revision, required_keys, headers, user_agent, limits, quotas, "
+		"concurrency, breaker, cooldown, fairness, wait_for, on_store_failure, "
+		"server_hints, retry, timeouts, response, connections, nodes, health, auth, tls, "
+		"proxy, proxy_auth_file");
 	expect_refused("services: {n: {limits: {a: {when: {verbs: [GET]}}}}}",
 		"t.yaml:1:36: services.n.limits.a.when.verbs: unknown key; known here: methods, "
 		"path, keys");
@@ -253,7 +273,7 @@ Test(config, R7_unknown_keys_are_refused_with_a_suggestion)
 	expect_refused("services: {n: {wait_for: {a: 1}}}",
 		"t.yaml:1:26: services.n.wait_for: expected a list of breaker and quota");
 	expect_refused("<<: {a: 1}", "t.yaml:1:1: <<: unknown key; known here: version, store, "
-				     "workers, log, presets, services");
+				     "workers, log, presets, environments, services");
 }
 
 Test(config, yaml_that_is_no_configuration_is_refused)
@@ -304,7 +324,7 @@ Test(config, yaml_that_is_no_configuration_is_refused)
 		"digits, dots, dashes and underscores");
 	expect_refused("a: [",
 		"t.yaml:1:1: a: unknown key; known here: version, store, workers, log, presets, "
-		"services");
+		"environments, services");
 	expect_refused("store: {path: [",
 		"t.yaml:1:15: store.path: expected a directory's path; ~ is not expanded");
 	expect_refused("store: {path: x", "t.yaml:2:1: store: did not find expected ',' or '}'");

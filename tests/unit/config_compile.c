@@ -317,7 +317,7 @@ Test(config_compile, one_request_may_change_what_is_its_own)
 		{"connections.idle", "3"}, {"limits.a.rate", "3/s"}, {"concurrency.max", "3"},
 		{"nothing", "3"}, {"", "3"}, {"timeouts.read", "3"}, {"headers.a", "b"},
 		{"retry.backoff.first", "2m"}};
-	ration_config *config = loaded("services: {n: {headers: {a: b}}}");
+	ration_config *config = loaded("services: {n: {uris: 'http://h', headers: {a: b}}}");
 	struct ration__service_conf conf, copy, before;
 	ration_error *err = NULL;
 

@@ -733,13 +733,13 @@ Test(config_policies, mode_cooldown_and_hints)
 	cr_expect_eq(conf.hints, RATION__HINT_ALL);
 	cr_expect_eq(conf.actual_count, 0);
 	ration__service_conf_fini(&conf);
-	service_into(N "server_hints: [x-ratelimit, retry-after]}}", &conf);
+	service_into(N "uris: 'http://h', server_hints: [x-ratelimit, retry-after]}}", &conf);
 	cr_expect_eq(conf.hints, RATION__HINT_RETRY_AFTER | RATION__HINT_X_RATELIMIT);
 	ration__service_conf_fini(&conf);
-	service_into(N "server_hints: [ratelimit]}}", &conf);
+	service_into(N "uris: 'http://h', server_hints: [ratelimit]}}", &conf);
 	cr_expect_eq(conf.hints, RATION__HINT_RATELIMIT);
 	ration__service_conf_fini(&conf);
-	service_into(N "server_hints: []}}", &conf);
+	service_into(N "uris: 'http://h', server_hints: []}}", &conf);
 	cr_expect_eq(conf.hints, 0);
 	ration__service_conf_fini(&conf);
 }

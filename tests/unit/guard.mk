@@ -41,6 +41,14 @@ tests_unit_test_guard_counter_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/un
 tests_unit_test_guard_counter_CFLAGS = $(suite_cflags)
 tests_unit_test_guard_counter_LDADD = $(suite_ldadd)
 
+check_PROGRAMS += tests/unit/test_guard_flush
+TESTS += tests/unit/test_guard_flush
+tests_unit_test_guard_flush_SOURCES = tests/unit/guard_flush.c tests/unit/guard_fixture.h \
+	tests/unit/policy_dice.h
+tests_unit_test_guard_flush_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
+tests_unit_test_guard_flush_CFLAGS = $(suite_cflags)
+tests_unit_test_guard_flush_LDADD = $(suite_ldadd)
+
 check_PROGRAMS += tests/unit/test_guard_quota
 TESTS += tests/unit/test_guard_quota
 tests_unit_test_guard_quota_SOURCES = tests/unit/guard_quota.c tests/unit/guard_fixture.h

@@ -292,6 +292,44 @@ Test(request, idempotency_key_is_a_quoted_string)
 	ration_request_free(request);
 }
 
+Test(request, idempotency_key_quoted_once_or_raw)
+{
+	static const struct {
+		const char *key, *quoted, *raw;
+	} rows[] = {
+		{"k1", "\"k1\"", "k1"},
+		{"a\"b\\c", "\"a\\\"b\\\\c\"", "a\"b\\c"},
+		{"\"k1\"", "\"k1\"", "\"k1\""}, /* is one already */
+		{"\"a\\\"b\"", "\"a\\\"b\"", "\"a\\\"b\""},
+		{"\"a\\b\"", "\"\\\"a\\\\b\\\"\"", "\"a\\b\""}, /* a bad escape: is none */
+		{"\"a\"b\"", "\"\\\"a\\\"b\\\"\"", "\"a\"b\""},
+		{"\"", "\"\\\"\"", "\""},
+		{"\"a\\", "\"\\\"a\\\\\"", "\"a\\"},
+	};
+	struct ration__service_conf raw = service;
+	char want[128];
+
+	raw.idempotency_raw = 1;
+	for (size_t i = 0; i < RATION__COUNT(rows); i++) {
+		ration_request *request = ration_request_new("s", "POST", "/");
+		struct ration__call *call;
+		int code;
+
+		cr_assert_eq(ration_request_set_idempotency_key(request, rows[i].key), 0);
+		call = pack(request);
+		snprintf(want, sizeof(want), "Idempotency-Key: %s", rows[i].quoted);
+		cr_expect_str_eq(header_of(call, 0), want);
+		cr_expect(ration__call_keyed(call));
+		cr_expect(ration__call_rewinds(call));
+		free(call);
+		call = pack_for(request, &raw, &code);
+		snprintf(want, sizeof(want), "Idempotency-Key: %s", rows[i].raw);
+		cr_expect_str_eq(header_of(call, 0), want);
+		free(call);
+		ration_request_free(request);
+	}
+}
+
 Test(request, methods)
 {
 	static const struct {

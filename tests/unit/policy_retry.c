@@ -146,13 +146,14 @@ Test(retry, X11_outcome_classes)
 		{{.end = RATION__END_NOT_SENT}, RATION__FAILURE},
 		{{.end = RATION__END_NOT_SENT, .timed_out = true}, RATION__FAILURE},
 		{{.end = RATION__END_AMBIGUOUS}, RATION__FAILURE},
+		{{.end = RATION__END_AMBIGUOUS, .stale = true}, RATION__IGNORED},
 		{{.end = RATION__END_PERMANENT}, RATION__IGNORED},
 		{{.end = RATION__END_LOCAL}, RATION__IGNORED},
 		{{.end = RATION__END_CANCELLED}, RATION__IGNORED},
 	};
 
 	for (size_t i = 0; i < RATION__COUNT(rows); i++)
-		cr_expect_eq(ration__outcome_of(&rows[i].end), rows[i].outcome, "row %zu", i);
+		cr_expect_eq(ration__outcome_of(NULL, &rows[i].end), rows[i].outcome, "row %zu", i);
 }
 
 Test(retry, a_429_or_503_is_a_throttle_and_overload)
@@ -160,10 +161,10 @@ Test(retry, a_429_or_503_is_a_throttle_and_overload)
 	for (int status = 100; status < 600; status++) {
 		struct ration__attempt_end end = {.end = RATION__END_ANSWERED, .status = status};
 
-		cr_expect_eq(ration__end_is_throttle(&end), status == 429 || status == 503);
-		cr_expect_eq(ration__end_is_overload(&end), status == 429 || status == 503);
+		cr_expect_eq(ration__end_is_throttle(NULL, &end), status == 429 || status == 503);
+		cr_expect_eq(ration__end_is_overload(NULL, &end), status == 429 || status == 503);
 		end.end = RATION__END_AMBIGUOUS;
-		cr_expect_not(ration__end_is_overload(&end));
+		cr_expect_not(ration__end_is_overload(NULL, &end));
 	}
 }
 
@@ -179,7 +180,8 @@ static const struct ration__retry_conf retry_conf = {
 static enum ration__retry_answer decide(uint32_t attempts, uint32_t throttled, bool repeatable,
 	struct ration__attempt_end end, int64_t *delay_ns)
 {
-	struct ration__retry_state state = {attempts, throttled, repeatable, 0};
+	struct ration__retry_state state = {
+		.attempts = attempts, .throttled = throttled, .repeatable = repeatable};
 
 	*delay_ns = -1;
 	return ration__retry_decide(&retry_conf, &state, &end, 0, delay_ns);
@@ -272,7 +274,8 @@ Test(retry, stop_is_a_floor_as_retry_after)
 Test(retry, X7_decorrelated_grows_from_the_delay_before)
 {
 	struct ration__attempt_end failed = {.end = RATION__END_NOT_SENT};
-	struct ration__retry_state state = {2, 0, true, 4 * SEC};
+	struct ration__retry_state state = {
+		.attempts = 2, .repeatable = true, .previous_ns = 4 * SEC};
 	struct ration__retry_conf conf = retry_conf;
 	int64_t delay;
 
@@ -326,18 +329,28 @@ Test(retry, X5_transport_errors)
 	end.end = RATION__END_LOCAL;
 	cr_expect_eq(decide(1, 0, true, end, &delay), RATION__RETRY_AGAIN);
 	cr_expect_eq(decide(1, 0, false, end, &delay), RATION__RETRY_REFUSED);
+	end.unsent = true;
+	cr_expect_eq(decide(1, 0, false, end, &delay), RATION__RETRY_AGAIN, "it never left");
 }
 
 Test(retry, X1_the_set_of_methods_is_a_policy)
 {
 	struct ration__attempt_end lost = {.end = RATION__END_AMBIGUOUS};
 	struct ration__attempt_end unsent = {.end = RATION__END_NOT_SENT};
-	struct ration__retry_state post = {1, 0, false, 0}, get = {1, 0, true, 0};
+	struct ration__retry_state post = {.attempts = 1},
+				   get = {.attempts = 1, .repeatable = true};
+	struct ration__retry_state put = {.attempts = 1, .idempotent = true};
 	struct ration__retry_conf conf = retry_conf;
 	int64_t delay;
 
 	conf.methods = RATION__METHODS_ALL;
 	cr_expect_eq(ration__retry_decide(&conf, &post, &lost, 0, &delay), RATION__RETRY_AGAIN);
+	conf.methods = RATION__METHODS_IDEMPOTENT;
+	cr_expect_eq(ration__retry_decide(&conf, &post, &lost, 0, &delay), RATION__RETRY_UNKNOWN);
+	cr_expect_eq(ration__retry_decide(&conf, &put, &lost, 0, &delay), RATION__RETRY_AGAIN);
+	cr_expect_eq(ration__retry_decide(&conf, &get, &lost, 0, &delay), RATION__RETRY_AGAIN);
+	conf.methods = RATION__METHODS_SAFE;
+	cr_expect_eq(ration__retry_decide(&conf, &put, &lost, 0, &delay), RATION__RETRY_UNKNOWN);
 	conf.methods = RATION__METHODS_NONE;
 	cr_expect_eq(ration__retry_decide(&conf, &get, &lost, 0, &delay), RATION__RETRY_UNKNOWN);
 	cr_expect_eq(ration__retry_decide(&conf, &get, &unsent, 0, &delay), RATION__RETRY_AGAIN);
@@ -346,11 +359,109 @@ Test(retry, X1_the_set_of_methods_is_a_policy)
 Test(retry, E4_one_attempt_is_one_send)
 {
 	struct ration__attempt_end failed = {.end = RATION__END_ANSWERED, .status = 503};
-	struct ration__retry_state state = {1, 0, true, 0};
+	struct ration__retry_state state = {.attempts = 1, .repeatable = true};
 	struct ration__retry_conf conf = retry_conf;
 	int64_t delay;
 
 	conf.attempts = 1;
 	cr_expect_eq(
 		ration__retry_decide(&conf, &state, &failed, 0, &delay), RATION__RETRY_EXHAUSTED);
+}
+
+/* ---- statuses by configuration, and keys ---- */
+
+static void add_status(struct ration__status_set *set, int status)
+{
+	set->bits[status / 64] |= UINT64_C(1) << (status % 64);
+}
+
+static struct ration__attempt_end answered(int status)
+{
+	return (struct ration__attempt_end){.end = RATION__END_ANSWERED, .status = status};
+}
+
+static enum ration__retry_answer decide_with(
+	const struct ration__retry_conf *conf, int status, bool repeatable, bool keyed)
+{
+	struct ration__retry_state state = {.attempts = 1,
+		.throttled = ration__status_in(&conf->throttled, status),
+		.repeatable = repeatable,
+		.keyed = keyed};
+	struct ration__attempt_end end = answered(status);
+	int64_t delay;
+
+	return ration__retry_decide(conf, &state, &end, 0, &delay);
+}
+
+Test(retry, D6_another_status_throttles)
+{
+	struct ration__retry_conf conf = retry_conf;
+	struct ration__attempt_end end = answered(529);
+	struct ration__retry_state state = {.attempts = 4, .throttled = 4};
+	int64_t delay;
+
+	cr_expect_eq(ration__outcome_of(&conf, &end), RATION__FAILURE);
+	cr_expect_not(ration__end_is_throttle(&conf, &end));
+	add_status(&conf.throttled, 529);
+	cr_expect_eq(ration__outcome_of(&conf, &end), RATION__THROTTLED);
+	cr_expect(ration__end_is_throttle(&conf, &end));
+	cr_expect(ration__end_is_overload(&conf, &end));
+	cr_expect_eq(ration__retry_decide(&conf, &state, &end, 0, &delay), RATION__RETRY_AGAIN,
+		"any method, and by its own counter");
+	cr_expect_eq(delay, 3 * SEC);
+	/* what is not named any more is as other 4xx */
+	end = answered(429);
+	cr_expect_eq(ration__outcome_of(&conf, &end), RATION__SUCCESS);
+	cr_expect_eq(decide_with(&conf, 429, true, false), RATION__RETRY_REFUSED);
+	cr_expect_eq(decide_with(&conf, 503, true, false), RATION__RETRY_AGAIN, "as before");
+	end = answered(529);
+	end.end = RATION__END_AMBIGUOUS;
+	cr_expect_not(ration__end_is_throttle(&conf, &end));
+}
+
+Test(retry, X3_which_statuses_are_transient_is_a_policy)
+{
+	struct ration__retry_conf conf = retry_conf;
+	struct ration__attempt_end end = answered(425);
+
+	add_status(&conf.transient, 425);
+	add_status(&conf.transient, 503);
+	cr_expect_eq(decide_with(&conf, 425, true, false), RATION__RETRY_AGAIN);
+	cr_expect_eq(decide_with(&conf, 425, false, false), RATION__RETRY_REFUSED);
+	cr_expect_eq(decide_with(&conf, 503, true, false), RATION__RETRY_AGAIN);
+	cr_expect_eq(decide_with(&conf, 500, true, false), RATION__RETRY_REFUSED);
+	cr_expect_eq(decide_with(&conf, 408, true, false), RATION__RETRY_REFUSED);
+	cr_expect_eq(decide_with(&conf, 429, false, false), RATION__RETRY_AGAIN, "as before");
+	/* what a breaker counts stays the same */
+	cr_expect_eq(ration__outcome_of(&conf, &end), RATION__SUCCESS);
+	end = answered(500);
+	cr_expect_eq(ration__outcome_of(&conf, &end), RATION__FAILURE);
+	/* in both: throttled */
+	add_status(&conf.throttled, 503);
+	end = answered(503);
+	cr_expect_eq(ration__outcome_of(&conf, &end), RATION__THROTTLED);
+	cr_expect_eq(decide_with(&conf, 503, false, false), RATION__RETRY_AGAIN);
+}
+
+Test(retry, a_key_in_progress_is_repeated_and_a_reused_one_never)
+{
+	struct ration__retry_conf conf = retry_conf;
+
+	cr_expect_eq(decide_with(&conf, 409, true, true), RATION__RETRY_AGAIN);
+	cr_expect_eq(decide_with(&conf, 409, true, false), RATION__RETRY_REFUSED);
+	cr_expect_eq(decide_with(&conf, 422, true, true), RATION__RETRY_REFUSED);
+	add_status(&conf.transient, 422);
+	cr_expect_eq(decide_with(&conf, 422, true, true), RATION__RETRY_REFUSED);
+	cr_expect_eq(decide_with(&conf, 422, true, false), RATION__RETRY_AGAIN);
+	conf.methods = RATION__METHODS_NONE;
+	cr_expect_eq(decide_with(&conf, 409, true, true), RATION__RETRY_REFUSED);
+}
+
+Test(retry, E10_idempotent_methods)
+{
+	cr_expect(ration__method_is_idempotent("PUT"));
+	cr_expect(ration__method_is_idempotent("DELETE"));
+	cr_expect_not(ration__method_is_idempotent("POST"));
+	cr_expect_not(ration__method_is_idempotent("PATCH"));
+	cr_expect_not(ration__method_is_idempotent("put"));
 }

@@ -30,6 +30,14 @@ tests_unit_test_pool_govern_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
 tests_unit_test_pool_govern_CFLAGS = $(suite_cflags)
 tests_unit_test_pool_govern_LDADD = $(suite_ldadd)
 
+check_PROGRAMS += tests/unit/test_pool_nodes
+TESTS += tests/unit/test_pool_nodes
+tests_unit_test_pool_nodes_SOURCES = tests/unit/pool_nodes.c tests/unit/guard_fixture.h \
+	tests/unit/http_leaks.h
+tests_unit_test_pool_nodes_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
+tests_unit_test_pool_nodes_CFLAGS = $(suite_cflags)
+tests_unit_test_pool_nodes_LDADD = $(suite_ldadd)
+
 # Plain programs, so that they run under ThreadSanitizer too; argument: how much of it.
 check_PROGRAMS += tests/stress/pool_inbox tests/stress/pool_jobs tests/stress/pool_chaos
 TESTS += tests/stress/pool_inbox tests/stress/pool_jobs tests/stress/pool_chaos
