@@ -105,6 +105,7 @@ struct ration__ledger_request {
 	const struct ration__zone *zone;
 	int64_t amount; /* to reserve ahead; 0: only read */
 	int64_t asked;	/* of it, by the last transaction that asked */
+	int64_t needed; /* of it, what somebody waits for */
 	int64_t wall_ns;
 	bool absent;		       /* hot/ has no record */
 	struct ration__quota snapshot; /* the record as it was */

@@ -89,6 +89,8 @@ static void add_ahead(struct ration__flush *flush, struct ledger_value *value, b
 	if (!all_known)
 		copy_count(&ahead, value);
 	counter = counter_of_request(request, &ahead);
+	if (!all_known) /* what others wrote will do for the rest */
+		amount = ration__min64(amount, request->needed);
 	if (flush->whole || !all_known) /* who asked did not know how much is left */
 		amount = ration__min64(amount, ration__counter_remaining(&counter));
 	part = ration__counter_part(&counter);
@@ -221,7 +223,9 @@ static enum told tell_hot(
 	} else if (from->epoch < quota->epoch || (flush->whole && !flush->seq))
 		return TOLD;
 	else if (!flush->seq)
-		return quota->seq == from->seq && quota->base == from->base ? BEHIND : TOLD;
+		return request->needed > 0 && quota->seq == from->seq && quota->base == from->base
+			       ? BEHIND
+			       : TOLD;
 	else
 		tell_record(flush, record);
 	quota = record->quota;

@@ -11,8 +11,9 @@
  * when nothing is on its way: only then may the ledger be set to what hot/ counts. Else
  *
  *     others wrote, and tell soon     is not written on top: what they wrote may do for both
- *     and have not told meanwhile     written on top; hot/ counts theirs as used, since they may be
- *                                     dead. Who tells after all gives it back to the count
+ *     and have not told meanwhile     written on top, as much as somebody waits for; hot/ counts
+ *                                     theirs as used, since they may be dead. Who tells after all
+ *                                     gives it back to the count
  *     hot/ is lost                    the record begins with all that the ledger has as used, but
  *                                     for what its teller wrote
  *

@@ -43,9 +43,10 @@ static int64_t reserve_of(const struct ration__limit *limit, const struct ration
 
 static void queue_request(struct ration__engine *engine, const struct ration__record *record,
 	const struct ration__limit *limit, const struct ration__cell *cell,
-	const struct ration__counter *counter, int64_t amount)
+	const struct ration__counter *counter, int64_t amount, int64_t needed)
 {
 	struct ration__ledger_request *request = NULL;
+	bool anew;
 
 	for (size_t i = 0; i < engine->ledger_count && !request; i++)
 		if (engine->ledger[i].hash == record->hash)
@@ -54,16 +55,20 @@ static void queue_request(struct ration__engine *engine, const struct ration__re
 		(request = &engine->ledger[engine->ledger_count++])->hash = ~record->hash;
 	if (!request)
 		return; /* asked again later */
-	if (request->hash == record->hash && limit->durable_ns == 0) {
+	anew = request->hash != record->hash;
+	if (limit->durable_ns)
+		request->needed = anew ? needed : ration__max64(needed, request->needed);
+	else {
 		/* `sync`: those that ask together, in one transaction, are written together; who
 		 * asks again before that has asked already */
-		if (request->wall_ns == counter->now_ns)
+		if (!anew && request->wall_ns == counter->now_ns)
 			amount += request->asked;
 		request->asked = amount;
-		amount = ration__min64(
-			ration__max64(amount, request->amount), ration__counter_remaining(counter));
-	} else
-		request->asked = amount;
+		if (!anew)
+			amount = ration__min64(ration__max64(amount, request->amount),
+				ration__counter_remaining(counter));
+		request->needed = amount;
+	}
 	request->hash = record->hash;
 	request->key_length = record->key_length;
 	memcpy(request->key, record->key, record->key_length);
@@ -99,7 +104,7 @@ bool ration__quota_covered(struct ration__engine *engine, struct ration__txn *tx
 	reserve = ration__min64(reserve, open);
 	/* Early enough that nobody has to wait: when less than half of the reserve is left. */
 	if (!covered || (limit->durable_ns && left < reserve / 2 && left < open - amount) || old)
-		queue_request(engine, record, limit, cell, &counter, reserve);
+		queue_request(engine, record, limit, cell, &counter, reserve, covered ? 0 : amount);
 	return covered;
 }
 

@@ -118,7 +118,7 @@ static bool finds(struct other *other, int units)
 		return false;
 	f.engine->ledger_count = 0;
 	other->request = f.engine->ledger[0];
-	other->request.amount = units * UNIT;
+	other->request.amount = other->request.needed = units * UNIT;
 	other->flush.request = &other->request;
 	return true;
 }
@@ -186,6 +186,25 @@ Test(flush, nobody_writes_on_top_of_what_is_told_a_moment_later)
 	cr_assert_eq(b.flush.seq, 0);
 	cr_assert_eq(take_covered(), 2);
 	cr_assert_eq(take_all(), MAX - 3);
+}
+
+/* Two reserves would be lost with hot/ where one is. */
+Test(flush, a_reserve_is_not_written_on_top_of_anothers)
+{
+	cr_assert(take());
+	cr_assert(finds(&a, 10));
+	writes(&a);
+	cr_assert(finds(&b, 10));
+	b.request.needed = 0; /* it would be early */
+	writes(&b);
+	cr_assert(tells(&b));
+	cr_assert_eq(b.flush.seq, 0);
+	cr_assert(finds(&b, 10));
+	b.request.needed = UNIT;
+	flushes(&b);
+	cr_assert_eq(b.flush.given, UNIT);
+	cr_assert(tells(&a));
+	cr_assert_eq(take_covered(), 11);
 }
 
 /* hot/ is new, both write without knowing anything; who wrote last tells first. */
