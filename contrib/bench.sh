@@ -35,6 +35,9 @@ cleanup() {
 trap cleanup EXIT
 trap 'exit 130' INT TERM
 mkdir "$folder/nginx"
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout "$folder/key.pem" \
+	-out "$folder/ca.pem" -days 2 -subj /CN=bench -addext subjectAltName=IP:127.0.0.1 \
+	2>/dev/null || die "openssl makes no certificate"
 
 if [ "$jobs" -ge 2 ] && taskset -c 1 true 2>/dev/null; then
 	on_server='taskset -c 0' on_client='taskset -c 1' cores="server on core 0, client on core 1"
@@ -62,6 +65,9 @@ http {
 	scgi_temp_path $folder/nginx/5;
 	server {
 		listen 127.0.0.1:$port;
+		listen 127.0.0.1:$((port + 1)) ssl http2;
+		ssl_certificate $folder/ca.pem;
+		ssl_certificate_key $folder/key.pem;
 		location / { default_type text/plain; return 200 "ok"; }
 	}
 }
@@ -81,31 +87,41 @@ END
 }
 port=20080
 until start_nginx $port; do
-	port=$((port + 1))
+	port=$((port + 2))
 	[ $port -lt 20180 ] || {
 		cat "$folder/nginx/error.log" >&2
 		die "nginx does not start"
 	}
 done
-url=http://127.0.0.1:$port/
+url=http://127.0.0.1:$port/ tls_url=https://127.0.0.1:$((port + 1))/
 
-# one PROGRAM: its requests per second
+# one NAME PROGRAM ARGUMENTS...: its requests per second
 one() {
+	name=$1 program=$2
+	shift 2
 	# shellcheck disable=SC2086
-	$on_client "tests/bench/$1" "$url" "$requests" "$connections" >"$folder/out" ||
-		die "tests/bench/$1 failed: $(cat "$folder/out")"
-	sed -n '1s/^\([0-9][0-9.]*\).*/\1/p' "$folder/out" >>"$folder/$1"
+	$on_client "tests/bench/$program" "$@" >"$folder/out" ||
+		die "tests/bench/$program failed: $(cat "$folder/out")"
+	sed -n '1s/^\([0-9][0-9.]*\).*/\1/p' "$folder/out" >>"$folder/$name"
+}
+last() { tail -n 1 "$folder/$1"; }
+# secure NAME VERSION: both over TLS, with that HTTP
+secure() {
+	one "bare_$1" bare_loop "$tls_url" "$requests" "$connections" "$folder/ca.pem" "$2"
+	one "pool_$1" pool_bench "$tls_url" "$requests" "$connections" 1 1 "$folder/ca.pem" "$2"
 }
 say "$rounds rounds of $requests requests over $connections connections; $cores"
 i=0
 while [ $i -lt "$rounds" ]; do
 	i=$((i + 1))
-	one bare_loop
-	one multi_loop
-	one pool_bench
-	printf '  round %d: bare %s, transfers alone %s, governed %s requests/s\n' $i \
-		"$(tail -n 1 "$folder/bare_loop")" "$(tail -n 1 "$folder/multi_loop")" \
-		"$(tail -n 1 "$folder/pool_bench")"
+	one bare_loop bare_loop "$url" "$requests" "$connections"
+	one multi_loop multi_loop "$url" "$requests" "$connections"
+	one pool_bench pool_bench "$url" "$requests" "$connections"
+	secure tls 1.1
+	secure h2 2
+	printf '  round %d: bare %s, transfers alone %s, governed %s; TLS %s, %s; HTTP/2 %s, %s\n' \
+		$i "$(last bare_loop)" "$(last multi_loop)" "$(last pool_bench)" \
+		"$(last bare_tls)" "$(last pool_tls)" "$(last bare_h2)" "$(last pool_h2)"
 done
 # shellcheck disable=SC2086
 $on_client tests/bench/decision --json >"$folder/decision"
@@ -117,15 +133,17 @@ $on_client tests/bench/keys --json >"$folder/keys"
 median() { sort -n "$1" | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'; }
 # field FILE NAME: a number of a flat JSON object
 field() { sed -n "s/.*\"$2\":\\([0-9.-]*\\).*/\\1/p" "$1"; }
-# ratio PROGRAM: the median of the rounds' ratios to the bare loop, which another load on the machine
-# between rounds does not move
+# ratio NAME BARE: the median of the rounds' ratios to the bare loop, which another load on the
+# machine between rounds does not move
 ratio() {
-	paste "$folder/$1" "$folder/bare_loop" | awk '{ printf "%.4f\n", $1 / $2 }' >"$folder/ratios"
+	paste "$folder/$1" "$folder/$2" | awk '{ printf "%.4f\n", $1 / $2 }' >"$folder/ratios"
 	printf '%.2f' "$(median "$folder/ratios")"
 }
 bare=$(median "$folder/bare_loop")
-multi=$(median "$folder/multi_loop") multi_ratio=$(ratio multi_loop)
-pool=$(median "$folder/pool_bench") pool_ratio=$(ratio pool_bench)
+multi=$(median "$folder/multi_loop") multi_ratio=$(ratio multi_loop bare_loop)
+pool=$(median "$folder/pool_bench") pool_ratio=$(ratio pool_bench bare_loop)
+tls=$(median "$folder/pool_tls") tls_ratio=$(ratio pool_tls bare_tls)
+h2=$(median "$folder/pool_h2") h2_ratio=$(ratio pool_h2 bare_h2)
 
 say "medians"
 row() { printf '  %-44s %12s %8s   %s\n' "$1" "$2" "$3" "$4"; }
@@ -133,6 +151,10 @@ row what measured ratio wanted
 row 'bare libcurl loop, requests/s' "$bare" '' ''
 row 'transfers alone, requests/s' "$multi" "$multi_ratio" ''
 row 'governed pool, all policies on, requests/s' "$pool" "$pool_ratio" '>= 1.00, goal 1.15'
+row 'bare loop over TLS, requests/s' "$(median "$folder/bare_tls")" '' ''
+row 'governed pool over TLS, requests/s' "$tls" "$tls_ratio" ''
+row 'bare loop, HTTP/2, requests/s' "$(median "$folder/bare_h2")" '' ''
+row 'governed pool, HTTP/2, requests/s' "$h2" "$h2_ratio" ''
 row 'raw LMDB transaction, us' "$(field "$folder/decision" raw_us)" '' ''
 row 'one shared decision, us' "$(field "$folder/decision" decision_us)" \
 	"$(field "$folder/decision" decision_ratio)" '<= 1.50'
@@ -156,6 +178,8 @@ row 'the same, each in a lane of its own' "$(field "$folder/memory" own_lane_byt
 	printf '"bare_per_s":%s,"transfers_per_s":%s,"transfers_ratio":%s,' \
 		"$bare" "$multi" "$multi_ratio"
 	printf '"governed_per_s":%s,"governed_ratio":%s,' "$pool" "$pool_ratio"
+	printf '"tls_per_s":%s,"tls_ratio":%s,"http2_per_s":%s,"http2_ratio":%s,' \
+		"$tls" "$tls_ratio" "$h2" "$h2_ratio"
 	printf '"decision":%s,"memory":%s,"keys":%s}\n' "$(cat "$folder/decision")" \
 		"$(cat "$folder/memory")" "$(cat "$folder/keys")"
 } >bench.json

@@ -10,11 +10,11 @@ packages_of() {
 			libcurl4-openssl-dev libjansson-dev libyaml-dev libxxhash-dev liblmdb-dev \
 			libmicrohttpd-dev ca-certificates tzdata scdoc
 		;;
-	test) # the suites; g++ for the headers' check
-		echo libcriterion-dev g++ binutils curl jq
+	test) # the suites; g++ for the headers' check; servers that speak TLS and HTTP/2
+		echo libcriterion-dev g++ binutils curl jq nginx-light nghttp2-server openssl
 		;;
 	bench)
-		echo nginx-light
+		echo nginx-light openssl
 		;;
 	ci) # make distcheck, the clean root, the formatter
 		echo xz-utils debootstrap clang-format

@@ -21,7 +21,8 @@ dist-hook:
 	fi
 
 # The examples use the library as a stranger would: its public headers and libration.so.
-examples = doc/examples/send doc/examples/guard doc/examples/tokens doc/examples/breaker
+examples = doc/examples/send doc/examples/guard doc/examples/tokens doc/examples/breaker \
+	doc/examples/retry doc/examples/transport
 check_PROGRAMS += $(examples)
 doc_examples_send_SOURCES = doc/examples/send.c
 doc_examples_send_CPPFLAGS = -I$(top_srcdir)/include
@@ -35,4 +36,10 @@ doc_examples_tokens_LDADD = src/libration.la
 doc_examples_breaker_SOURCES = doc/examples/breaker.c
 doc_examples_breaker_CPPFLAGS = -I$(top_srcdir)/include
 doc_examples_breaker_LDADD = src/libration.la
+doc_examples_retry_SOURCES = doc/examples/retry.c
+doc_examples_retry_CPPFLAGS = -I$(top_srcdir)/include
+doc_examples_retry_LDADD = src/libration.la
+doc_examples_transport_SOURCES = doc/examples/transport.c
+doc_examples_transport_CPPFLAGS = -I$(top_srcdir)/include
+doc_examples_transport_LDADD = src/libration.la
 EXTRA_DIST += doc/examples/fleet.yaml

@@ -172,6 +172,23 @@ RATION_EXPORT int ration_perform(
 	ration_client *client, ration_request *request, ration_response **out);
 RATION_EXPORT int ration_get(
 	ration_client *client, const char *service, const char *target, ration_response **out);
+/* ---- probe and warm-up [any] [B] ---- */
+
+/* One GET of the service's health path (`health`, "/" unless set), governed as any other and sent
+ * once at most: is the service there, and does it let us in? timeout_ms: all of it, waits included;
+ * -1 as long as its jobs may take. Returns as ration_perform, with a response where that has one. */
+RATION_EXPORT int ration_client_probe(
+	ration_client *client, const char *service, int64_t timeout_ms, ration_response **out);
+/* Makes so many connections to each of the service's nodes, by as many GETs of the health path at
+ * once, each over a connection of its own that stays open for the next request; they take tokens
+ * and permits as any other. Connections are a worker's: with several workers each gets some. What
+ * is above `connections.idle` is closed again. timeout_ms as above. connections: 1 .. 1000.
+ *
+ * How many were answered, with whatever status; RATION_EINVAL, RATION_ESERVICE, RATION_EWORKER,
+ * RATION_EFORK, RATION_ECLOSED, RATION_EFULL, RATION_ENOMEM when none could be tried. */
+RATION_EXPORT int ration_client_warm(
+	ration_client *client, const char *service, int connections, int64_t timeout_ms);
+
 /* Numbers of this client now. [any] */
 struct ration_counts {
 	uint64_t size;	    /* set to sizeof by the caller; fields beyond are untouched */
@@ -180,6 +197,8 @@ struct ration_counts {
 	uint64_t waiting;   /* between attempts */
 	uint64_t completed; /* jobs ended, all time */
 	uint64_t sent;	    /* attempts started, all time */
+	uint64_t connects;  /* connections made, all time */
+	uint64_t tls_handshakes; /* resumed ones too, all time */
 };
 RATION_EXPORT int ration_client_counts(const ration_client *client, struct ration_counts *out);
 /* What the first waiting job waits for, in words ("rate:requests, next in 0.8 s"); "" when none.
@@ -217,7 +236,7 @@ RATION_EXPORT int ration_response_truncated(const ration_response *response);
 RATION_EXPORT int ration_response_attempts(const ration_response *response);
 /* attempts: each send, the hops of redirects among them; only the last 8 are remembered, and i
  * counts from 0, the oldest of these. Outputs may be NULL: the node's base URI (as long as the
- * response), RATION_E* or 0 when it was accepted, the status or 0, and how long it took. 0, or
+ * response; "": a redirect led to another origin), RATION_E* or 0 when it was accepted, the status or 0, and how long it took. 0, or
  * RATION_EEMPTY: there is no such attempt. */
 RATION_EXPORT int ration_response_attempt(const ration_response *response, size_t i,
 	const char **node, int *code, int *status, double *ms);

@@ -1,5 +1,6 @@
 /*
- * Configuration: settings by path, one vocabulary for YAML files, code and the command's --set.
+ * Configuration: settings by path, one vocabulary for YAML files, code, environment variables and
+ * the command's --set.
  *
  * A path names one setting: "services.notion.limits.requests.rate". Values are text as people
  * write it ("3/s", "30s", "16MiB"). Mistakes are refused where they are made, with the place and
@@ -104,7 +105,7 @@ RATION_EXPORT const char *ration_token_ask_key(const ration_token_ask *ask, cons
 /* 1: the server answered 401 to the last token. */
 RATION_EXPORT int ration_token_ask_rejected(const ration_token_ask *ask);
 /* The answer; copied, and wiped after use. 0, RATION_EINVAL: control characters, or empty;
- * RATION_ETOOBIG: above 16 KiB. */
+ * RATION_ETOOBIG: above 16 KiB; RATION_ENOMEM. */
 RATION_EXPORT int ration_token_ask_set(ration_token_ask *ask, const char *token);
 /* Returns RATION_TOKEN_OK; RATION_TOKEN_AGAIN: likewise, and when the server answers 401, ask once
  * more; or a RATION_E*: the attempt fails with RATION_ETOKEN, and is retried as a connection that

@@ -112,78 +112,78 @@ extern "C" {
  *   RETRIES_EXHAUSTED CANCELLED RESPONSE_TOO_LARGE REDIRECT_REFUSED TOKEN_UNAVAILABLE
  *   ADDRESS_REFUSED                         as they say
  *
- * A code alone cannot tell 401 from 403: RATION_EAUTH is UNAUTHORIZED, ration_response_kind looks at
- * the status.
+ * A code alone cannot tell 401 from 403: RATION_EAUTH is UNAUTHORIZED, ration_response_kind looks
+ * at the status.
  */
-#define RATION_KIND_LIST(X)                   \
-	X(EINVAL, INVALID_INPUT)              \
-	X(EFORK, INVALID_STATE)               \
-	X(EWORKER, INVALID_STATE)             \
-	X(ECLOSED, INVALID_STATE)             \
-	X(EBUSY, INVALID_STATE)               \
-	X(EHEADER, INVALID_INPUT)             \
-	X(EURL, INVALID_INPUT)                \
-	X(EJSON, INVALID_INPUT)               \
-	X(ESERVICE, INVALID_INPUT)            \
-	X(ETOOBIG, INVALID_INPUT)             \
-	X(EKEY, INVALID_INPUT)                \
-	X(ENOMEM, RESOURCE_EXHAUSTED)         \
-	X(EFULL, RESOURCE_EXHAUSTED)          \
-	X(EEMPTY, NOT_READY)                  \
-	X(EAGAIN, NOT_READY)                  \
-	X(ESYSTEM, INTERNAL_ERROR)            \
-	X(EIO, INTERNAL_ERROR)                \
-	X(ESTORE, STORAGE_UNAVAILABLE)        \
-	X(ESCHEMA, STORAGE_INCOMPATIBLE)      \
-	X(EABI, STORAGE_INCOMPATIBLE)         \
-	X(ECLOCK, STORAGE_INCOMPATIBLE)       \
-	X(EPERM, STORAGE_DENIED)              \
-	X(ENETFS, STORAGE_INCOMPATIBLE)       \
-	X(ENOSPC, STORAGE_FULL)               \
-	X(EACCESS, STORAGE_DENIED)            \
-	X(ENOSTORE, STORAGE_NOT_FOUND)        \
-	X(EMEMBERS, STORAGE_FULL)             \
-	X(EKERNEL, STORAGE_INCOMPATIBLE)      \
-	X(ECONFIG, CONFIGURATION_ERROR)       \
-	X(ENOFILE, CONFIGURATION_ERROR)       \
-	X(EDNS, CONNECTION_ERROR)             \
-	X(ECONNECT, CONNECTION_ERROR)         \
-	X(ETLS, CONNECTION_ERROR)             \
-	X(ERESET, CONNECTION_ERROR)           \
-	X(EPROTOCOL, CONNECTION_ERROR)        \
-	X(ELOCAL, INTERNAL_ERROR)             \
-	X(EBODY, RESPONSE_TOO_LARGE)          \
-	X(EUNKNOWN, OUTCOME_UNKNOWN)          \
-	X(EREDIRECT, REDIRECT_REFUSED)        \
-	X(ETOKEN, TOKEN_UNAVAILABLE)          \
-	X(EADDRESS, ADDRESS_REFUSED)          \
-	X(ETIMEOUT, TIMEOUT)                  \
-	X(ECONNECTTIMEOUT, TIMEOUT)           \
-	X(EREADTIMEOUT, TIMEOUT)              \
-	X(EWRITETIMEOUT, TIMEOUT)             \
-	X(EATTEMPTTIMEOUT, TIMEOUT)           \
-	X(EDEADLINE, TIMEOUT)                 \
-	X(EEXHAUSTED, RETRIES_EXHAUSTED)      \
-	X(ESTATUS, REQUEST_REFUSED)           \
-	X(EAUTH, UNAUTHORIZED)                \
-	X(ENOTFOUND, NOT_FOUND)               \
-	X(EREQUEST, INVALID_INPUT)            \
-	X(ETHROTTLED, RATE_LIMITED)           \
-	X(EUNAVAILABLE, SERVICE_UNAVAILABLE)  \
-	X(ESERVER, SERVER_ERROR)              \
-	X(ESERVERTIMEOUT, REQUEST_TIMEOUT)    \
+#define RATION_KIND_LIST(X)                  \
+	X(EINVAL, INVALID_INPUT)             \
+	X(EFORK, INVALID_STATE)              \
+	X(EWORKER, INVALID_STATE)            \
+	X(ECLOSED, INVALID_STATE)            \
+	X(EBUSY, INVALID_STATE)              \
+	X(EHEADER, INVALID_INPUT)            \
+	X(EURL, INVALID_INPUT)               \
+	X(EJSON, INVALID_INPUT)              \
+	X(ESERVICE, INVALID_INPUT)           \
+	X(ETOOBIG, INVALID_INPUT)            \
+	X(EKEY, INVALID_INPUT)               \
+	X(ENOMEM, RESOURCE_EXHAUSTED)        \
+	X(EFULL, RESOURCE_EXHAUSTED)         \
+	X(EEMPTY, NOT_READY)                 \
+	X(EAGAIN, NOT_READY)                 \
+	X(ESYSTEM, INTERNAL_ERROR)           \
+	X(EIO, INTERNAL_ERROR)               \
+	X(ESTORE, STORAGE_UNAVAILABLE)       \
+	X(ESCHEMA, STORAGE_INCOMPATIBLE)     \
+	X(EABI, STORAGE_INCOMPATIBLE)        \
+	X(ECLOCK, STORAGE_INCOMPATIBLE)      \
+	X(EPERM, STORAGE_DENIED)             \
+	X(ENETFS, STORAGE_INCOMPATIBLE)      \
+	X(ENOSPC, STORAGE_FULL)              \
+	X(EACCESS, STORAGE_DENIED)           \
+	X(ENOSTORE, STORAGE_NOT_FOUND)       \
+	X(EMEMBERS, STORAGE_FULL)            \
+	X(EKERNEL, STORAGE_INCOMPATIBLE)     \
+	X(ECONFIG, CONFIGURATION_ERROR)      \
+	X(ENOFILE, CONFIGURATION_ERROR)      \
+	X(EDNS, CONNECTION_ERROR)            \
+	X(ECONNECT, CONNECTION_ERROR)        \
+	X(ETLS, CONNECTION_ERROR)            \
+	X(ERESET, CONNECTION_ERROR)          \
+	X(EPROTOCOL, CONNECTION_ERROR)       \
+	X(ELOCAL, INTERNAL_ERROR)            \
+	X(EBODY, RESPONSE_TOO_LARGE)         \
+	X(EUNKNOWN, OUTCOME_UNKNOWN)         \
+	X(EREDIRECT, REDIRECT_REFUSED)       \
+	X(ETOKEN, TOKEN_UNAVAILABLE)         \
+	X(EADDRESS, ADDRESS_REFUSED)         \
+	X(ETIMEOUT, TIMEOUT)                 \
+	X(ECONNECTTIMEOUT, TIMEOUT)          \
+	X(EREADTIMEOUT, TIMEOUT)             \
+	X(EWRITETIMEOUT, TIMEOUT)            \
+	X(EATTEMPTTIMEOUT, TIMEOUT)          \
+	X(EDEADLINE, TIMEOUT)                \
+	X(EEXHAUSTED, RETRIES_EXHAUSTED)     \
+	X(ESTATUS, REQUEST_REFUSED)          \
+	X(EAUTH, UNAUTHORIZED)               \
+	X(ENOTFOUND, NOT_FOUND)              \
+	X(EREQUEST, INVALID_INPUT)           \
+	X(ETHROTTLED, RATE_LIMITED)          \
+	X(EUNAVAILABLE, SERVICE_UNAVAILABLE) \
+	X(ESERVER, SERVER_ERROR)             \
+	X(ESERVERTIMEOUT, REQUEST_TIMEOUT)   \
 	X(ECANCELLED, CANCELLED)
 
 /* The kinds of denials, likewise. POOL_TIMEOUT: no free place in time, nothing was sent. */
-#define RATION_DENIAL_KIND_LIST(X)       \
-	X(RATE, RATE_LIMITED)            \
-	X(QUOTA, QUOTA_EXCEEDED)         \
-	X(BREAKER, CIRCUIT_OPEN)         \
-	X(CONCURRENCY, POOL_TIMEOUT)     \
-	X(IMPOSSIBLE, INVALID_INPUT)     \
-	X(DEADLINE, TIMEOUT)             \
-	X(STORE, STORAGE_UNAVAILABLE)    \
-	X(COOLDOWN, RATE_LIMITED)        \
+#define RATION_DENIAL_KIND_LIST(X)    \
+	X(RATE, RATE_LIMITED)         \
+	X(QUOTA, QUOTA_EXCEEDED)      \
+	X(BREAKER, CIRCUIT_OPEN)      \
+	X(CONCURRENCY, POOL_TIMEOUT)  \
+	X(IMPOSSIBLE, INVALID_INPUT)  \
+	X(DEADLINE, TIMEOUT)          \
+	X(STORE, STORAGE_UNAVAILABLE) \
+	X(COOLDOWN, RATE_LIMITED)     \
 	X(QUEUE, POOL_TIMEOUT)
 
 /* Why a decision was "no" or "not now". X(name, value, text) */
@@ -227,8 +227,8 @@ RATION_EXPORT int ration_code_retryable(int code);
  * "UNKNOWN" for what is no code; static, never NULL. [any] */
 RATION_EXPORT const char *ration_code_kind(int code);
 /* 1 for what an upstream or the way there did and a later try may find mended: network, our
- * timeouts, 408 and 5xx, whose codes and kinds stay distinct. Not for 429, nor for what this host or
- * the request itself is to blame for. [any] */
+ * timeouts, 408 and 5xx, whose codes and kinds stay distinct. Not for 429, nor for what this host
+ * or the request itself is to blame for. [any] */
 RATION_EXPORT int ration_code_is_connection(int code);
 
 /* All of these accept NULL: code 0, empty text, no place. Strings live as long as the error. [1] */

@@ -8,6 +8,7 @@
 #include <ration/error.h>
 #include <ration/guard.h>
 #include <ration/retry.h>
+#include <ration/transport.h>
 
 #ifdef __cplusplus
 extern "C" {

@@ -65,15 +65,14 @@ typedef int (*ration_retry_sleep_fn)(void *arg, int64_t ms);
 RATION_EXPORT void ration_retry_on_sleep(ration_retry *retry, ration_retry_sleep_fn fn, void *arg);
 
 /* One attempt of the call. attempt: from 1. timeout_ms: how long it may take, 1 at least.
- * *retry_after_ms: set it to what the other side asked to wait, as a floor of the delay. Returns the
- * call's code. */
-typedef int (*ration_retry_fn)(
-	void *arg, int attempt, int64_t timeout_ms, int64_t *retry_after_ms);
+ * *retry_after_ms: set it to what the other side asked to wait, as a floor of the delay. Returns
+ * the call's code. */
+typedef int (*ration_retry_fn)(void *arg, int attempt, int64_t timeout_ms, int64_t *retry_after_ms);
 /* Calls fn until it goes well, must not be tried again, or cannot be in time.
  *
  * 0; RATION_EEXHAUSTED: attempts, throttled attempts or the budget are used up, and
- * ration_retry_cause is the last code; RATION_EDEADLINE: no time is left, or not enough for the next
- * delay, cause likewise; RATION_EUNKNOWN: it may have been done, and must not be repeated;
+ * ration_retry_cause is the last code; RATION_EDEADLINE: no time is left, or not enough for the
+ * next delay, cause likewise; RATION_EUNKNOWN: it may have been done, and must not be repeated;
  * RATION_ECANCELLED; else fn's own code, of a call that is not retried (as the only attempt of
  * `retry.attempts: 1` is not). RATION_EINVAL, RATION_EWORKER, RATION_EKEY, RATION_EFORK. [1] [B] */
 RATION_EXPORT int ration_retry_run(ration_retry *retry, ration_retry_fn fn, void *arg);
@@ -101,8 +100,8 @@ RATION_EXPORT void ration_retry_begin(ration_retry *retry);
 RATION_EXPORT int64_t ration_retry_timeout_ms(const ration_retry *retry);
 /* An attempt ended with code. retry_after_ms: what the other side asked to wait, -1 nothing.
  * delay_ms: set on RATION_RETRY_AGAIN only. enum ration_retry_answer; RATION_EINVAL, RATION_EKEY (a
- * required key is missing), RATION_EFORK, RATION_ENOMEM. When the store cannot answer, the budget is
- * not asked. [1] Blocks on the store. */
+ * required key is missing), RATION_EFORK, RATION_ENOMEM. When the store cannot answer, the budget
+ * is not asked. [1] Blocks on the store. */
 RATION_EXPORT int ration_retry_next(
 	ration_retry *retry, int code, int64_t retry_after_ms, int64_t *delay_ms);
 

@@ -13,7 +13,8 @@
 struct ration_error {
 	int code;
 	int line, column;
-	size_t text, path; /* where they begin in summary; the text's own NUL stands before the path */
+	size_t text,
+		path; /* where they begin in summary; the text's own NUL stands before the path */
 	char debug_id[RATION__DEBUG_ID_SIZE];
 	char summary[]; /* "[KIND] " in front of the text */
 };
@@ -92,13 +93,13 @@ const char *ration_code_kind(int code)
 	switch (code) {
 	case RATION_OK:
 		return "OK";
-#define RATION_X(name, kind)  \
-	case RATION_##name:   \
+#define RATION_X(name, kind) \
+	case RATION_##name:  \
 		return #kind;
 		RATION_KIND_LIST(RATION_X)
 #undef RATION_X
-#define RATION_X(name, kind)         \
-	case RATION_DENIED_##name:   \
+#define RATION_X(name, kind)       \
+	case RATION_DENIED_##name: \
 		return #kind;
 		RATION_DENIAL_KIND_LIST(RATION_X)
 #undef RATION_X

@@ -23,7 +23,6 @@ int ration__error_set_at(ration_error **err, int code, const struct ration__plac
 
 /* The serialised form of any error: {"code", "message", "debug_id"}. Caller frees. 0,
  * RATION_ENOMEM. */
-int ration__error_json(
-	const char *kind, const char *message, const char *debug_id, char **json);
+int ration__error_json(const char *kind, const char *message, const char *debug_id, char **json);
 
 #endif

@@ -14,7 +14,8 @@
 enum option { CONFIG, ENV, STORE, FOR, HELP };
 
 static const struct ration__option table[] = {
-	[CONFIG] = {"config", 'c', "FILE", "the configuration that names the store; may be repeated"},
+	[CONFIG] = {"config", 'c', "FILE",
+		"the configuration that names the store; may be repeated"},
 	[ENV] = {"env", 0, "NAME", "applies the files' environments.NAME [$RATION_ENV]"},
 	[STORE] = {"store", 0, "DIR", "the store [$RATION_STORE, $XDG_STATE_HOME/ration]"},
 	[FOR] = {"for", 0, "DURATION", "until then, such as 30m [until auto]"},

@@ -122,8 +122,9 @@ static int set_flags(ration_config *config, const struct ration__run_flags *flag
 
 static bool has_service_flags(const struct ration__run_flags *flags)
 {
-	return flags->profile || flags->rate || flags->burst || flags->quota || flags->concurrency ||
-	       flags->breaker || flags->retries || flags->timeout || flags->deadline;
+	return flags->profile || flags->rate || flags->burst || flags->quota ||
+	       flags->concurrency || flags->breaker || flags->retries || flags->timeout ||
+	       flags->deadline;
 }
 
 /* Room for twice what may be in flight, so that a place that frees is filled at once; more read

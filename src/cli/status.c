@@ -11,7 +11,8 @@
 enum option { CONFIG, ENV, STORE, JSON, HELP };
 
 static const struct ration__option table[] = {
-	[CONFIG] = {"config", 'c', "FILE", "the configuration that names the store; may be repeated"},
+	[CONFIG] = {"config", 'c', "FILE",
+		"the configuration that names the store; may be repeated"},
 	[ENV] = {"env", 0, "NAME", "applies the files' environments.NAME [$RATION_ENV]"},
 	[STORE] = {"store", 0, "DIR", "the store [$RATION_STORE, $XDG_STATE_HOME/ration]"},
 	[JSON] = {"json", 0, NULL, "as JSON"},

@@ -208,6 +208,7 @@ static int open_pool(ration_client *client, const ration_config *config, ration_
 		.connection_age_ns = CONNECTION_AGE_NS,
 		.random = hooks->random,
 		.random_arg = hooks->random_arg,
+		.transport = hooks->transport,
 		.log = hooks->log,
 		.log_arg = hooks->log_arg};
 	int rc = size_connections(config, &options, err);

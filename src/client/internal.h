@@ -56,6 +56,14 @@ struct ration__client_service *ration__client_service(
 /* 0 or RATION_EFORK, RATION_EINVAL. */
 int ration__client_check(const ration_client *client);
 
+/* send.c */
+
+/* ration_perform in two halves, for several at once. fresh: over a connection of its own, of a
+ * request that has options. _end waits, once for each _begin that answered 0. */
+int ration__client_begin(
+	ration_client *client, ration_request *request, bool fresh, struct ration__waiter *waiter);
+int ration__client_end(ration_client *client, struct ration__waiter *waiter, ration_response **out);
+
 /* context.c */
 
 /* A reference to the client's own context; NULL: none. [any] */

@@ -9,6 +9,7 @@ src_libcore_la_SOURCES += \
 	src/client/permit.h \
 	src/client/permit_call.c \
 	src/client/permit_rule.c \
+	src/client/probe.c \
 	src/client/retry.c \
 	src/client/send.c \
 	src/client/store.c \

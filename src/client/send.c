@@ -127,15 +127,13 @@ int ration_submit(
 	return 0;
 }
 
-int ration_perform(ration_client *client, ration_request *request, ration_response **out)
+int ration__client_begin(
+	ration_client *client, ration_request *request, bool fresh, struct ration__waiter *waiter)
 {
-	struct ration__waiter waiter = {.ended = false};
 	struct ration__completion *completion;
 	struct ration__job *job;
 	int rc = check_open(client);
 
-	if (rc == 0 && (!request || !out))
-		rc = RATION_EINVAL;
 	if (rc == 0 && ration__on_worker())
 		rc = RATION_EWORKER;
 	if (rc == 0)
@@ -148,18 +146,38 @@ int ration_perform(ration_client *client, ration_request *request, ration_respon
 		ration__job_free(job);
 		return rc;
 	}
+	if (fresh && job->flags & RATION__JOB_OWN_CONF) /* so it is no other job's */
+		((struct ration__service_conf *)job->conf)->fresh = 1;
 	atomic_fetch_add(&completion->performing, 1);
-	pthread_cond_init(&waiter.done, NULL);
-	waiter.user = job->user;
-	job->user = &waiter;
+	*waiter = (struct ration__waiter){.user = job->user};
+	pthread_cond_init(&waiter->done, NULL);
+	job->user = waiter;
 	job->flags |= RATION__JOB_PERFORM;
 	ration__pool_submit(client->pool, job, NULL);
-	rc = ration__completion_wait(completion, &waiter);
-	pthread_cond_destroy(&waiter.done);
+	return 0;
+}
+
+int ration__client_end(ration_client *client, struct ration__waiter *waiter, ration_response **out)
+{
+	int rc = ration__completion_wait(&client->pool->completion, waiter);
+
+	pthread_cond_destroy(&waiter->done);
 	if (rc < 0)
 		return rc;
-	*out = waiter.response;
-	return ration_response_code(waiter.response);
+	*out = waiter->response;
+	return ration_response_code(waiter->response);
+}
+
+int ration_perform(ration_client *client, ration_request *request, ration_response **out)
+{
+	struct ration__waiter waiter;
+	int rc = check_open(client);
+
+	if (rc == 0 && (!request || !out))
+		rc = RATION_EINVAL;
+	if (rc == 0)
+		rc = ration__client_begin(client, request, false, &waiter);
+	return rc < 0 ? rc : ration__client_end(client, &waiter, out);
 }
 
 int ration_get(

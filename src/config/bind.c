@@ -143,8 +143,8 @@ const char *ration__bind_text(const ration_config *config, const struct ration__
 	return entry ? entry->text : ration__bind_default(config, setting, service);
 }
 
-const char *ration__bind_default(const ration_config *config, const struct ration__setting *setting,
-	const char *service)
+const char *ration__bind_default(
+	const ration_config *config, const struct ration__setting *setting, const char *service)
 {
 	const char *profile = ration__profile_text(config, setting, service);
 

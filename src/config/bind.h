@@ -12,8 +12,8 @@ void ration__bind_path(
 const struct ration__entry *ration__bind_entry(
 	const ration_config *config, const char *pattern, const char *service, const char *name);
 /* The profile's default, else the table's, else NULL. */
-const char *ration__bind_default(const ration_config *config, const struct ration__setting *setting,
-	const char *service);
+const char *ration__bind_default(
+	const ration_config *config, const struct ration__setting *setting, const char *service);
 /* What was set, else the default, else NULL. */
 const char *ration__bind_text(const ration_config *config, const struct ration__setting *setting,
 	const char *service, const char *name);

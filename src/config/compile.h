@@ -10,6 +10,7 @@
 #include <stdint.h>
 #include <ration/config.h>
 #include "guard/rules.h"
+#include "http/exchange.h"
 #include "http/service.h"
 #include "store/store.h"
 
@@ -72,7 +73,8 @@ struct ration__config_hooks {
 	struct ration__clock clock;
 	ration_random_fn random; /* NULL: the library's own */
 	void *random_arg;
-	ration_log_fn log; /* NULL: nobody listens */
+	struct ration__transport transport; /* in place of the network */
+	ration_log_fn log;		    /* NULL: nobody listens */
 	void *log_arg;
 	ration_event_fn event; /* NULL: nobody listens */
 	void *event_arg;

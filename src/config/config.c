@@ -17,8 +17,8 @@ void ration_config_free(ration_config *config)
 		return;
 	entries = (struct ration__entries){.list = config->entries, .count = config->count};
 	ration__entries_fini(&entries);
-	entries = (struct ration__entries){
-		.list = config->overlays, .count = config->overlay_count};
+	entries =
+		(struct ration__entries){.list = config->overlays, .count = config->overlay_count};
 	ration__entries_fini(&entries);
 	free(config->services);
 	for (size_t i = 0; i < config->file_count; i++)
@@ -92,6 +92,11 @@ void ration_config_set_random(ration_config *config, ration_random_fn fn, void *
 {
 	config->hooks.random = fn;
 	config->hooks.random_arg = arg;
+}
+
+void ration_config_set_transport(ration_config *config, ration_transport_fn fn, void *arg)
+{
+	config->hooks.transport = (struct ration__transport){.fn = fn, .arg = arg};
 }
 
 void ration_config_on_log(ration_config *config, ration_log_fn fn, void *arg)

@@ -114,8 +114,7 @@ static void put_origin(struct dump *dump, const struct ration__setting *setting,
 		profile = ration__profile_text(dump->config, setting, dump->service);
 	if (profile && !strcmp(profile, text))
 		ration__buffer_printf(&dump->out, "  # profile %s",
-			ration__bind_entry(
-				dump->config, "services.*.profile", dump->service, NULL)
+			ration__bind_entry(dump->config, "services.*.profile", dump->service, NULL)
 				->text);
 	else
 		ration__buffer_puts(&dump->out, "  # default");

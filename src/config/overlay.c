@@ -61,8 +61,7 @@ static int fail_unknown(const ration_config *config, const char *name, ration_er
 							   "configuration defines none");
 	append_names(config, &text);
 	rc = text.failed ? fail_memory(err)
-			 : ration__error_set(
-				   err, RATION_ECONFIG, "\"%.60s\": %s", name, text.data);
+			 : ration__error_set(err, RATION_ECONFIG, "\"%.60s\": %s", name, text.data);
 	ration__buffer_fini(&text);
 	return rc;
 }

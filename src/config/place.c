@@ -30,8 +30,8 @@ static int fail_by(
 {
 	if (rc == RATION_ENOMEM || !why) {
 		ration_error_free(why);
-		return ration__error_set(place->err, RATION_ENOMEM, "%s",
-			ration_strerror(RATION_ENOMEM));
+		return ration__error_set(
+			place->err, RATION_ENOMEM, "%s", ration_strerror(RATION_ENOMEM));
 	}
 	fail(place, entry, ration_error_text(why));
 	ration_error_free(why);
@@ -73,9 +73,8 @@ int ration__place_nodes(const ration_config *config, const char *service,
 /* A guard takes nothing that speaks of HTTP. */
 static int check_guard(const struct place *place)
 {
-	size_t count,
-		at = ration__bind_below_pattern(
-			place->config, "services.*", place->service, NULL, &count);
+	size_t count, at = ration__bind_below_pattern(
+			      place->config, "services.*", place->service, NULL, &count);
 
 	for (size_t i = at; i < at + count; i++)
 		if (place->config->entries[i]->setting->http)
@@ -87,8 +86,8 @@ static int check_guard(const struct place *place)
 
 /* ---- files ---- */
 
-static int check_file(const struct place *place, const struct ration__entry *entry,
-	const char *path)
+static int check_file(
+	const struct place *place, const struct ration__entry *entry, const char *path)
 {
 	int code = ration__file_probe(path);
 	char text[RATION__PATH_MAX];
@@ -196,6 +195,17 @@ static int check_pairs(const struct place *place)
 	return 0;
 }
 
+/* A proxy connects where it likes. */
+static int check_addresses(const struct place *place)
+{
+	const struct ration__entry *entry = entry_of(place, "services.*.connections.addresses");
+	const struct ration__entry *proxy = entry_of(place, "services.*.proxy");
+
+	if (entry && proxy && !strcmp(entry->text, "public") && strcmp(proxy->text, "none") != 0)
+		return fail(place, entry, "cannot be public: a proxy hides whom it connects to");
+	return 0;
+}
+
 static int check_tls(const struct place *place)
 {
 	static const char *const patterns[] = {"services.*.tls.ca", "services.*.tls.cert"};
@@ -227,6 +237,8 @@ int ration__place_check(const ration_config *config, const char *service, ration
 	rc = check_auth(&place);
 	if (rc == 0)
 		rc = check_pairs(&place);
+	if (rc == 0)
+		rc = check_addresses(&place);
 	if (rc == 0)
 		rc = check_tls(&place);
 	return rc ? rc : check_files(&place);

@@ -130,8 +130,7 @@ static int compile_learned(const struct policies *p)
 	if (!limit->max)
 		return fail(p, "services.*.concurrency.max",
 			"off cannot stand beside an algorithm that learns the limit");
-	if (!entry_of(p, "services.*.concurrency.max") &&
-		!entry_of(p, "services.*.profile"))
+	if (!entry_of(p, "services.*.concurrency.max") && !entry_of(p, "services.*.profile"))
 		limit->max = LEARNED_MAX;
 	if (!limit->initial)
 		limit->initial = LEARNED_INITIAL < limit->min	? limit->min

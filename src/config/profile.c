@@ -33,8 +33,7 @@ const char *ration__profile_text(
 		if (strcmp(rows[i].leaf, setting->pattern + sizeof(prefix) - 1))
 			continue;
 		entry = ration__bind_entry(config, "services.*.profile", service, NULL);
-		return entry ? rows[i].text[ration__word_index(
-				       entry->setting->words, entry->text)]
+		return entry ? rows[i].text[ration__word_index(entry->setting->words, entry->text)]
 			     : NULL;
 	}
 	return NULL;

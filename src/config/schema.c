@@ -181,7 +181,8 @@ const struct ration__setting ration__schema[] = {
 	{.pattern = "services.*.uri_file",
 		.type = RATION__TYPE_TEXT,
 		.expected = FILE_EXPECTED,
-		.meaning = "instead of uris, a file with one in each line; followed when it changes",
+		.meaning =
+			"instead of uris, a file with one in each line; followed when it changes",
 		STRING(uri_file)},
 	{.pattern = "services.*.revision",
 		.type = UINT,

@@ -140,8 +140,7 @@ int ration__entry_new(const struct ration__path *path, const char *text,
 	place.path = long_path;
 	if (!strcmp(ration__path_part(path, 0), "environments"))
 		return ration__error_set_at(err, RATION_ECONFIG, &place,
-			"stands in files only: expected %s",
-			setting ? setting->expected : "a map");
+			"stands in files only: expected %s", setting ? setting->expected : "a map");
 	if (!setting)
 		return fail_unknown(path, &place, err);
 	expected = ration__schema_check_names(path);

@@ -27,7 +27,7 @@ struct ration__entry {
 	int line, column;	 /* 0 of a file that is an environment variable */
 	const char *environment; /* of an overlay, borrowed likewise; else NULL */
 	const char *path;	 /* one spelling for each setting */
-	const char *name; /* last component as it was written: headers keep their case */
+	const char *name;	 /* last component as it was written: headers keep their case */
 	const char *text;
 };
 
@@ -83,7 +83,8 @@ void ration__overlays_add(ration_config *config, struct ration__entries *entries
 /* Adds what stands in a YAML text: all of it or nothing. */
 int ration__settings_load(ration_config *config, const char *text, size_t length, const char *name,
 	ration_error **err);
-/* The configuration's own copy of a name of a file, variable or environment; NULL: out of memory. */
+/* The configuration's own copy of a name of a file, variable or environment; NULL: out of memory.
+ */
 const char *ration__settings_file(ration_config *config, const char *name);
 
 /* NULL: not set. */

@@ -93,8 +93,8 @@ static void put_settings(struct block *block, const ration_config *config, const
 static void put_headers(struct block *block, const ration_config *config, const char *service,
 	struct ration__service_conf *conf)
 {
-	size_t count,
-		at = ration__bind_below_pattern(config, "services.*.headers", service, NULL, &count);
+	size_t count, at = ration__bind_below_pattern(
+			      config, "services.*.headers", service, NULL, &count);
 	struct ration__header *headers = take_array(block, count, sizeof(*headers));
 
 	for (size_t i = 0; i < count; i++) {

@@ -4,6 +4,7 @@
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include "base/error.h"
 #include "config/file.h"
 #include "config/value.h"
@@ -94,12 +95,17 @@ static int add_lines(
 int ration__uri_list_read(const char *path, struct ration__uri_list *out, ration_error **err)
 {
 	struct ration__uri_list list = {.memory = malloc(FILE_MAX + 1)};
+	struct stat stat_of;
 	size_t length;
-	int rc;
+	int rc = 0;
 
 	if (!list.memory)
 		return fail_memory(err);
-	rc = ration__file_read(path, list.memory, FILE_MAX, &length, err);
+	/* to read from a pipe could take for ever; what is not there is told by reading */
+	if (stat(path, &stat_of) == 0 && !S_ISREG(stat_of.st_mode))
+		rc = ration__error_set(err, RATION_ECONFIG, "%s: not a regular file", path);
+	if (rc == 0)
+		rc = ration__file_read(path, list.memory, FILE_MAX, &length, err);
 	if (rc == 0 && length > FILE_MAX)
 		rc = ration__error_set(err, RATION_ECONFIG, "%s: larger than 64 KiB", path);
 	if (rc == 0 && memchr(list.memory, '\0', length))

@@ -162,6 +162,21 @@ static void result_answer(struct ration__transfer *t, struct ration__attempt *at
 	say(attempt, more);
 }
 
+/* A kept connection that died before the first byte of an answer. Mostly libcurl sees it and would
+ * send again; after five times with one handle it gives up and tells the plain error. */
+static bool is_stale(const struct ration__transfer *t)
+{
+	long connects = 1;
+
+	if (t->sends > 1)
+		return true;
+	return t->sends && !t->header_bytes &&
+	       (t->result == CURLE_RECV_ERROR || t->result == CURLE_SEND_ERROR ||
+		       t->result == CURLE_GOT_NOTHING) &&
+	       curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connects) == CURLE_OK &&
+	       connects == 0;
+}
+
 static void result_failure(struct ration__transfer *t, struct ration__attempt *attempt)
 {
 	bool sent = t->sends > 0;
@@ -184,9 +199,11 @@ static void result_failure(struct ration__transfer *t, struct ration__attempt *a
 			t->forced, NULL);
 	} else {
 		attempt->end.timed_out = t->result == CURLE_OPERATION_TIMEDOUT;
-		attempt->end.stale = t->sends > 1;
+		attempt->end.stale = is_stale(t);
 		if (!ration__connect_blame(t, reason, sizeof(reason)))
 			ration__fail_reason(t, reason, sizeof(reason));
+		if (attempt->end.stale)
+			snprintf(reason, sizeof(reason), "a kept connection was closed");
 		result_error(attempt, meaning.end, meaning.code, reason);
 	}
 	attempt->debug = ration__fail_debug(t);

@@ -73,10 +73,8 @@ int ration__source_open(
 	const struct ration__streams *streams = ration__call_streams(call);
 	int code = 0;
 
-	*source = (struct ration__source){.call = call,
-		.streams = streams,
-		.ticket = ticket,
-		.length = call->body_length};
+	*source = (struct ration__source){
+		.call = call, .streams = streams, .ticket = ticket, .length = call->body_length};
 	if (streams && streams->source.read)
 		source->length = streams->source.length < 0 ? RATION__LENGTH_UNKNOWN
 							    : (uint64_t)streams->source.length;
@@ -131,8 +129,8 @@ static ptrdiff_t read_pieces(struct ration__source *source, void *buffer, size_t
 {
 	for (;;) {
 		bool has_file = source->file < source->file_count;
-		uint32_t stop = has_file ? inserts_of(source)[source->file].at
-					 : source->call->body_length;
+		uint32_t stop =
+			has_file ? inserts_of(source)[source->file].at : source->call->body_length;
 
 		if (source->at < stop) {
 			size_t n = stop - source->at < size ? stop - source->at : size;

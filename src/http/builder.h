@@ -41,8 +41,8 @@ struct ration_request {
 	struct ration__pair *options;
 	size_t key_count, cost_count, option_count;
 	struct ration__buffer query; /* encoded, without '?' */
-	uint8_t body_kind;	    /* enum ration__body_kind */
-	struct ration__buffer body; /* bytes, form, and the text between the files of parts */
+	uint8_t body_kind;	     /* enum ration__body_kind */
+	struct ration__buffer body;  /* bytes, form, and the text between the files of parts */
 	struct ration__body_file *files;
 	size_t file_count;
 	char boundary[48];		   /* PARTS */

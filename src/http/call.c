@@ -77,8 +77,8 @@ static int resolve_origin(const struct ration__service_conf *service, struct tar
 		if (ration__url_origin(node_at(service, i), &own) == 0 &&
 			ration__origin_equal(&own, &origin)) {
 			target->text += origin.length;
-			target->flags = (uint16_t)(RATION__CALL_ORIGIN |
-						   i << RATION__CALL_NODE_SHIFT);
+			target->flags =
+				(uint16_t)(RATION__CALL_ORIGIN | i << RATION__CALL_NODE_SHIFT);
 			return 0;
 		}
 	return RATION_EURL;
@@ -131,8 +131,8 @@ static uint32_t write_url(
 
 static bool has_streams(const ration_request *request)
 {
-	return request->file_count || request->body_kind == RATION__BODY_SOURCE ||
-	       request->sink || request->sink_path;
+	return request->file_count || request->body_kind == RATION__BODY_SOURCE || request->sink ||
+	       request->sink_path;
 }
 
 /* With a context its request id, and so the header, only correlates (X9). */
@@ -175,8 +175,8 @@ static void write_streams(struct writer *w, const ration_request *request)
 	struct ration__insert inserts[RATION__FILES_MAX];
 
 	for (size_t i = 0; i < request->file_count; i++)
-		inserts[i] = (struct ration__insert){.at = request->files[i].at,
-			.path = write_text(w, request->files[i].path)};
+		inserts[i] = (struct ration__insert){
+			.at = request->files[i].at, .path = write_text(w, request->files[i].path)};
 	streams.sink_path = write_text(w, request->sink_path);
 	write_padding(w);
 	streams.inserts = (uint32_t)w->at;
@@ -198,8 +198,8 @@ static void write_key(struct writer *w, const struct ration__header_line *line)
 }
 
 /* The context's headers take the place of the request's own of that name. */
-static uint16_t write_headers(struct writer *w, const ration_request *request,
-	const struct ration__service_conf *service)
+static uint16_t write_headers(
+	struct writer *w, const ration_request *request, const struct ration__service_conf *service)
 {
 	const ration_context *context = ration__request_context(request);
 	unsigned count = 0;

@@ -62,7 +62,7 @@ static inline const struct ration__streams *ration__call_streams(const struct ra
 {
 	return call->flags & RATION__CALL_STREAMS
 		       ? (const struct ration__streams *)(const void *)((const char *)call +
-									 call->size) -
+									call->size) -
 				 1
 		       : NULL;
 }

@@ -17,6 +17,9 @@
 /* Before 8.4 a response of HTTP/2 that was cut off may be told as complete (8.0), and refused
  * streams are mishandled. */
 #define HTTP_2_SINCE 0x080400u
+/* Before 8.0 a connection in the clear that was HTTP/2 without asking breaks at its second request.
+ */
+#define PRIOR_REUSE_SINCE 0x080000u
 
 #define HTTPS "https:"
 #define ENVIRONMENT "environment"
@@ -64,8 +67,8 @@ static void get_key(const struct ration__transfer *t, struct key *key)
 	const struct ration__service_conf *service = t->service;
 	const struct ration__tls_conf *tls = &service->tls;
 
-	*key = (struct key){.bytes = {is_tls(t) ? 's' : 'c', (char)service->http,
-				    (char)tls->verify, (char)tls->min_version},
+	*key = (struct key){.bytes = {is_tls(t) ? 's' : 'c', (char)service->http, (char)tls->verify,
+				    (char)tls->min_version},
 		.strings = {service->proxy, tls->ca, tls->cert, tls->key}};
 	for (int i = 0; i < KEY_STRINGS; i++)
 		if (!key->strings[i])
@@ -92,8 +95,7 @@ static int keep_key(struct ration__transfer *t, const struct key *key)
 	ration__buffer_clear(&t->connection);
 	ration__buffer_append(&t->connection, key->bytes, KEY_BYTES);
 	for (int i = 0; i < KEY_STRINGS; i++)
-		ration__buffer_append(
-			&t->connection, key->strings[i], strlen(key->strings[i]) + 1);
+		ration__buffer_append(&t->connection, key->strings[i], strlen(key->strings[i]) + 1);
 	return t->connection.failed ? RATION_ENOMEM : 0;
 }
 
@@ -148,7 +150,7 @@ static CURLcode set_tls(struct ration__transfer *t, const struct ration__tls_con
 {
 	CURLcode rc = set_authorities(t, tls->ca && *tls->ca ? tls->ca : NULL);
 	long version = tls->min_version == RATION__TLS_1_3 ? CURL_SSLVERSION_TLSv1_3
-							    : CURL_SSLVERSION_TLSv1_2;
+							   : CURL_SSLVERSION_TLSv1_2;
 
 	SET(CURLOPT_CA_CACHE_TIMEOUT, CA_CACHE_S);
 	SET(CURLOPT_SSLCERT, tls->cert);
@@ -179,8 +181,13 @@ static CURLcode set_all(struct ration__transfer *t)
 	long version = http_version(service, is_tls(t));
 	CURLcode rc = set_proxy(t, service->proxy);
 
-	t->multiplexed = version != CURL_HTTP_VERSION_1_1;
+	bool alone = version == CURL_HTTP_VERSION_2_PRIOR_KNOWLEDGE &&
+		     curl_version_info(CURLVERSION_NOW)->version_num < PRIOR_REUSE_SINCE;
+
+	t->multiplexed = version != CURL_HTTP_VERSION_1_1 && !alone;
 	SET(CURLOPT_HTTP_VERSION, version);
+	SET(CURLOPT_FRESH_CONNECT, alone ? 1L : 0L);
+	SET(CURLOPT_FORBID_REUSE, alone ? 1L : 0L);
 	/* Those that come while the first one connects are its connection's next streams. */
 	SET(CURLOPT_PIPEWAIT, t->multiplexed ? 1L : 0L);
 	if (!rc && is_tls(t))
@@ -232,8 +239,7 @@ static CURLcode set_secrets(struct ration__transfer *t)
 	CURLcode rc = CURLE_OK;
 
 	if (is_tls(t))
-		rc = set_secret(
-			t, RATION_ETLS, service->tls.key_password_file, CURLOPT_KEYPASSWD);
+		rc = set_secret(t, RATION_ETLS, service->tls.key_password_file, CURLOPT_KEYPASSWD);
 	if (!rc && service->proxy)
 		rc = set_secret(t, RATION_EIO, service->proxy_auth_file, CURLOPT_PROXYUSERPWD);
 	return rc;

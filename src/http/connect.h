@@ -7,8 +7,8 @@
  * proxy to a transfer, nor one of HTTP/2 to a transfer that wants 1.1.
  *
  * Secrets (a key's password, a proxy's credentials) are read from their files for each transfer and
- * taken from the handle when it ends, so that they are not kept, and a file that changes counts from
- * the next attempt. libcurl's copies are freed, not wiped.
+ * taken from the handle when it ends, so that they are not kept, and a file that changes counts
+ * from the next attempt. libcurl's copies are freed, not wiped.
  */
 #ifndef HTTP_CONNECT_H
 #define HTTP_CONNECT_H

@@ -127,16 +127,19 @@ char *ration__fail_debug(const struct ration__transfer *t)
 	if (!debug)
 		return NULL;
 	put_text(text, sizeof(text), t->error);
-	curl_easy_getinfo(t->easy, CURLINFO_PRIMARY_IP, &ip);
-	curl_easy_getinfo(t->easy, CURLINFO_PRIMARY_PORT, &port);
-	curl_easy_getinfo(t->easy, CURLINFO_SSL_VERIFYRESULT, &verify);
+	if (t->has_socket || t->sends) { /* before, the handle still tells of its last transfer */
+		curl_easy_getinfo(t->easy, CURLINFO_PRIMARY_IP, &ip);
+		curl_easy_getinfo(t->easy, CURLINFO_PRIMARY_PORT, &port);
+		curl_easy_getinfo(t->easy, CURLINFO_SSL_VERIFYRESULT, &verify);
+	}
 	if (t->result)
 		at += (size_t)snprintf(debug, DEBUG_MAX, "libcurl %d (%s)%s%s", (int)t->result,
 			curl_easy_strerror(t->result), text[0] ? ": " : "", text);
 	else
 		at += (size_t)snprintf(debug, DEBUG_MAX, "ended by us");
 	if (at < DEBUG_MAX && ip && *ip)
-		at += (size_t)snprintf(debug + at, DEBUG_MAX - at, "; address %s port %ld", ip, port);
+		at += (size_t)snprintf(
+			debug + at, DEBUG_MAX - at, "; address %s port %ld", ip, port);
 	if (at < DEBUG_MAX && verify)
 		snprintf(debug + at, DEBUG_MAX - at, "; certificate check %ld", verify);
 	return debug;

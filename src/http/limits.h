@@ -7,9 +7,9 @@
 #define RATION__HEADERS_MAX (256u << 10) /* bytes of a request's own headers */
 #define RATION__HEADER_COUNT_MAX 1000u
 #define RATION__BODY_MAX (1u << 30)
-#define RATION__FILES_MAX 64u	/* of one body; each is open while it is sent */
+#define RATION__FILES_MAX 64u	     /* of one body; each is open while it is sent */
 #define RATION__CREDENTIAL_MAX 1024u /* of a user's name, of a password */
-#define RATION__PATH_MAX 4000u	/* of a file to be sent or written */
+#define RATION__PATH_MAX 4000u	     /* of a file to be sent or written */
 #define RATION__META_MAX (64u << 10)
 #define RATION__ID_MAX 256u
 #define RATION__IDEMPOTENCY_KEY_MAX 256u

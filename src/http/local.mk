@@ -11,6 +11,7 @@ src_libcore_la_SOURCES += \
 	src/http/context.c src/http/context.h \
 	src/http/cost.c src/http/cost.h \
 	src/http/curlcode.c src/http/curlcode.h \
+	src/http/exchange.c src/http/exchange.h \
 	src/http/fail.c src/http/fail.h \
 	src/http/hints.c src/http/hints.h \
 	src/http/json.c src/http/json.h \

@@ -27,6 +27,7 @@ struct ration__multi {
 	CURLSH *share; /* TLS sessions; no locks: one thread */
 	struct ration__sockets sockets;
 	struct ration__heap heap;
+	struct ration__transport transport;
 	struct ration__resolve resolve;
 	struct ration__link active, ended, touched;
 	struct ration__transfer *free_list;
@@ -83,6 +84,7 @@ int ration__multi_new(const struct ration__multi_options *options, struct ration
 	m->sockets.epoll_fd = options->epoll_fd;
 	m->connections_idle = options->connections_idle;
 	m->connection_age_ns = options->connection_age_ns;
+	m->transport = options->transport;
 	m->curl_due_ns = m->curl_latest_ns = RATION__NEVER;
 	ration__heap_init(&m->heap);
 	ration__resolve_init(&m->resolve);
@@ -133,7 +135,7 @@ static void count_connects(struct ration__multi *m, const struct ration__transfe
 	curl_off_t handshake_us = 0;
 	long connects = 0;
 
-	if (!is_resolved(t))
+	if (!is_resolved(t) || t->exchange)
 		return;
 	curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connects);
 	if (connects <= 0) {
@@ -149,6 +151,8 @@ static void count_connects(struct ration__multi *m, const struct ration__transfe
 
 static void release(struct ration__multi *m, struct ration__transfer *t)
 {
+	ration__exchange_free(t->exchange);
+	t->exchange = NULL;
 	ration__transfer_close(t);
 	ration__connect_release(t);
 	ration__resolve_leave(&m->resolve, t, is_resolved(t), m->now_ns);
@@ -217,6 +221,8 @@ static void end(struct ration__multi *m, struct ration__transfer *t)
 /* To libcurl, at once or when its name is resolved. */
 static int hand_over(struct ration__multi *m, struct ration__transfer *t)
 {
+	if (m->transport.fn) /* the next tick takes the first step: it is touched */
+		return ration__exchange_open(t);
 	if (t->multiplexed && !m->multiplexes) {
 		if (curl_multi_setopt(m->curl, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX) !=
 			CURLM_OK)
@@ -346,6 +352,20 @@ static bool resume(struct ration__multi *m, struct ration__transfer *t)
 	return false;
 }
 
+/* One that libcurl does not know. */
+static void step(struct ration__multi *m, struct ration__transfer *t)
+{
+	int code;
+
+	if (ration__exchange_step(t, &m->transport, m->now_ns)) {
+		ration__heap_remove(&m->heap, &t->timer);
+		end(m, t);
+	} else { /* room was reserved */
+		ration__heap_set(&m->heap, &t->timer, ration__exchange_deadline(t, &code));
+	}
+	ration__link_remove(&t->touched); /* what it took itself is no event */
+}
+
 /* Idle times count from now for whatever moved. A timer is only brought forward here; one that is
  * early finds out when it strikes. */
 static void stamp_touched(struct ration__multi *m)
@@ -356,6 +376,10 @@ static void stamp_touched(struct ration__multi *m)
 		int code;
 
 		ration__link_remove(&t->touched);
+		if (t->exchange) {
+			step(m, t);
+			continue;
+		}
 		if (t->broken) {
 			end(m, t);
 			continue;
@@ -415,12 +439,17 @@ static void expire(struct ration__multi *m)
 		int code;
 
 		look_at_upload(m, t);
-		at = ration__transfer_deadline(t, &code);
+		at = t->exchange ? ration__exchange_deadline(t, &code)
+				 : ration__transfer_deadline(t, &code);
 		if (at > m->now_ns) {
 			ration__heap_set(&m->heap, timer, at);
 			continue;
 		}
 		ration__heap_remove(&m->heap, timer);
+		if (t->exchange && !code) {
+			step(m, t);
+			continue;
+		}
 		t->forced = code;
 		end(m, t);
 	}
@@ -465,6 +494,8 @@ void *ration__multi_done(struct ration__multi *m, struct ration__attempt *attemp
 	count_connects(m, t);
 	/* The result first: removal may free what libcurl knows about the request. */
 	ration__transfer_result(t, m->now_ns, attempt);
+	if (t->exchange)
+		ration__exchange_result(t, attempt);
 	curl_multi_remove_handle(m->curl, t->easy);
 	release(m, t);
 	return user;

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 #include "base/clock.h"
+#include "http/exchange.h"
 #include "http/request.h"
 #include "http/service.h"
 #include "policy/retry.h"
@@ -24,6 +25,7 @@ struct ration__multi_options {
 			 epoll_event.data.u64, the other bits are its own */
 	uint32_t connections_idle;
 	int64_t connection_age_ns;
+	struct ration__transport transport; /* in place of libcurl */
 };
 #define RATION__MULTI_TAG (UINT64_C(1) << 63)
 

@@ -18,16 +18,16 @@ static int on_prereq(void *arg, char *peer, char *local, int peer_port, int loca
 {
 	struct ration__transfer *t = arg;
 
-	if (t->service->public_only && !ration__address_text_is_public(peer)) {
-		/* also on a connection made before, for others */
-		ration__transfer_refuse_address(t, peer);
-		return CURL_PREREQFUNC_ABORT;
-	}
 	/* Fires before every send. libcurl sends again without asking, POST too, when a reused
 	 * connection dies before the first byte of an answer. An attempt is one send: a second
 	 * would be one that no limit was asked for. */
 	if (t->sends) {
 		t->sends = 2;
+		return CURL_PREREQFUNC_ABORT;
+	}
+	if (t->service->public_only && !ration__address_text_is_public(peer)) {
+		/* also on a connection made before, for others */
+		ration__transfer_refuse_address(t, peer);
 		return CURL_PREREQFUNC_ABORT;
 	}
 	t->sends = 1;
@@ -215,6 +215,16 @@ static size_t on_header(char *line, size_t size, size_t count, void *arg)
 		return bytes;
 	t->no_memory = true;
 	return CURL_WRITEFUNC_ERROR;
+}
+
+size_t ration__transfer_take_header(struct ration__transfer *t, char *line, size_t length)
+{
+	return on_header(line, 1, length, t);
+}
+
+size_t ration__transfer_take_body(struct ration__transfer *t, char *data, size_t length)
+{
+	return on_body(data, 1, length, t);
 }
 
 CURLcode ration__transfer_resume(struct ration__transfer *t)

@@ -238,13 +238,15 @@ int ration__request_header(
 
 int ration_request_set_header(ration_request *request, const char *name, const char *value)
 {
-	return request ? ration__request_mistake(request, ration__request_header(request, name, value, true))
+	return request ? ration__request_mistake(
+				 request, ration__request_header(request, name, value, true))
 		       : RATION_EINVAL;
 }
 
 int ration_request_add_header(ration_request *request, const char *name, const char *value)
 {
-	return request ? ration__request_mistake(request, ration__request_header(request, name, value, false))
+	return request ? ration__request_mistake(
+				 request, ration__request_header(request, name, value, false))
 		       : RATION_EINVAL;
 }
 

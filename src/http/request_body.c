@@ -3,7 +3,8 @@
  *
  * All bytes given by value stand in one buffer; files are named with the place in it where theirs
  * come, so a whole file is an empty buffer with one file, and a multipart body is text with files
- * in between. The multipart text is complete after each part: the next one takes the end away again.
+ * in between. The multipart text is complete after each part: the next one takes the end away
+ * again.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -177,8 +178,8 @@ int ration_request_set_body_file(
 	return ration__request_mistake(request, set_body_file(request, path, content_type));
 }
 
-static int set_body_fn(ration_request *request, const struct ration__body_source *source,
-	const char *content_type)
+static int set_body_fn(
+	ration_request *request, const struct ration__body_source *source, const char *content_type)
 {
 	int code;
 
@@ -254,8 +255,7 @@ static size_t parts_end(const ration_request *request)
 	return request->body.length ? request->body.length - strlen(request->boundary) - 6 : 0;
 }
 
-static void put_part_head(
-	struct ration__buffer *out, const char *boundary, const struct part *part)
+static void put_part_head(struct ration__buffer *out, const char *boundary, const struct part *part)
 {
 	const char *type = part->content_type;
 
@@ -316,7 +316,9 @@ int ration_request_add_part_file(ration_request *request, const char *name, cons
 {
 	const char *slash = path ? strrchr(path, '/') : NULL;
 	struct part part = {.name = name,
-		.filename = filename ? filename : slash ? slash + 1 : path,
+		.filename = filename ? filename
+			    : slash  ? slash + 1
+				     : path,
 		.content_type = content_type,
 		.path = path};
 

@@ -50,8 +50,8 @@ static void put_attempt(
 	ration__buffer_puts(out, ration_code_name(note->code));
 	if (note->code_or_status > 0)
 		ration__buffer_printf(out, " (status %d)", note->code_or_status);
-	ration__buffer_printf(out, "%s, %.3f ms", note->redirected ? ", redirected" : "",
-		note->elapsed_us / 1e3);
+	ration__buffer_printf(
+		out, "%s, %.3f ms", note->redirected ? ", redirected" : "", note->elapsed_us / 1e3);
 	if (note->node)
 		ration__buffer_printf(out, ", %s", note->node);
 }
@@ -73,7 +73,9 @@ int ration_response_debug(const ration_response *response, char **out)
 	ration__buffer_puts(&text, "\nurl: "); /* but its query and fragment */
 	ration__buffer_append(&text, response->url, strcspn(response->url, "?#"));
 	ration__buffer_printf(&text, "\nsent: %s, limits: %s, attempts: %u",
-		response->sent > 0 ? "yes" : response->sent < 0 ? "not known" : "no",
+		response->sent > 0   ? "yes"
+		: response->sent < 0 ? "not known"
+				     : "no",
 		response->mode, response->attempts);
 	for (uint32_t i = 0; i < response->note_count; i++)
 		put_attempt(&text, before + i + 1, &response->notes[i]);

@@ -30,8 +30,8 @@ static int find(
 		return RATION_EINVAL;
 	if (!is_json(response))
 		return RATION_EJSON;
-	return ration__pointer_find(response->last.body, response->last.body_length, pointer, value,
-		       length)
+	return ration__pointer_find(
+		       response->last.body, response->last.body_length, pointer, value, length)
 		       ? 0
 		       : RATION_EEMPTY;
 }

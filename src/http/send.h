@@ -14,6 +14,8 @@ struct ration__send {
 	const char *base; /* the node's: scheme://host[:port][/path], no trailing slash; NULL: the
 			     service's own */
 	const struct ration__hop *hop;	/* where a redirect led; NULL: to the call's own target */
+	bool fresh;			/* not on a kept connection: one was closed just now */
+	uint32_t attempt;		/* number of the job's, from 1 */
 	uint64_t ticket;		/* of the job, for the caller's source and sink */
 	const char *id;			/* X-Request-ID, unless the call has its own */
 	const char *authorization_name; /* header, with authorization */

@@ -81,6 +81,7 @@ struct ration__service_conf {
 	uint8_t compressed;	  /* Accept-Encoding is sent, and answers are decoded */
 	uint8_t public_only;	  /* private, loopback and link-local addresses are refused */
 	uint8_t idempotency_raw;  /* Idempotency-Key as given, not as a quoted string */
+	uint8_t fresh;		  /* of one request: over a connection that is made for it */
 	uint8_t failover;	  /* what was not sent goes to another node at once */
 	uint32_t redirect_max;	  /* hops, at most RATION__HOPS_MAX */
 	int64_t node_recover_ns;  /* after a failure a node is left alone that long, then probed */

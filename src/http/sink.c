@@ -88,7 +88,6 @@ static int call(struct ration__sink *sink, const void *data, size_t length)
 int ration__sink_begin(struct ration__sink *sink)
 {
 	sink->active = true;
-	sink->taken = 0;
 	/* There is nothing yet to be offered again. */
 	return sink->path || call(sink, NULL, 0) != RATION_EIO ? 0 : RATION_EIO;
 }

@@ -20,15 +20,14 @@ struct ration__sink {
 	uint64_t ticket;
 	char *temporary;
 	int fd;
-	bool active;   /* an accepted answer has begun */
+	bool active;	/* an accepted answer has begun */
 	uint64_t taken; /* of it */
 };
 
 /* A sink that takes nothing. */
 void ration__sink_init(struct ration__sink *sink);
 /* 0; RATION_EIO, RATION_ENOMEM: then it takes nothing. */
-int ration__sink_open(
-	struct ration__sink *sink, const struct ration__call *call, uint64_t ticket);
+int ration__sink_open(struct ration__sink *sink, const struct ration__call *call, uint64_t ticket);
 static inline bool ration__sink_exists(const struct ration__sink *sink)
 {
 	return sink->path || sink->fn;

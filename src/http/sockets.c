@@ -159,8 +159,7 @@ static int on_close(void *arg, curl_socket_t fd)
 }
 
 /* A connection outlives the transfer that opens it, so its end is told to the table. */
-CURLcode ration__sockets_setopt(
-	struct ration__sockets *sockets, struct ration__transfer *transfer)
+CURLcode ration__sockets_setopt(struct ration__sockets *sockets, struct ration__transfer *transfer)
 {
 	CURL *easy = transfer->easy;
 	CURLcode rc = curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_open);

@@ -31,8 +31,7 @@ struct ration__sockets {
 };
 
 /* The options of an easy handle and of the multi handle that concern descriptors. */
-CURLcode ration__sockets_setopt(
-	struct ration__sockets *sockets, struct ration__transfer *transfer);
+CURLcode ration__sockets_setopt(struct ration__sockets *sockets, struct ration__transfer *transfer);
 CURLMcode ration__sockets_multi_setopt(struct ration__sockets *sockets, CURLM *multi);
 /* An event of epoll. Returns the descriptor to hand to libcurl with *mask, and the transfer that
  * uses it alone (NULL: none); or -1 when it is nobody's. */

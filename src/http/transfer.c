@@ -245,7 +245,7 @@ static bool has_header(const struct ration__transfer *t, const char *name)
 }
 
 /* The call's, unless a redirect made it a GET. */
-static const char *method_of(const struct ration__transfer *t)
+const char *ration__transfer_method(const struct ration__transfer *t)
 {
 	const char *method = ration__call_method(t->call);
 
@@ -256,7 +256,7 @@ static const char *method_of(const struct ration__transfer *t)
 static bool posts(const struct ration__transfer *t)
 {
 	const struct ration__call *call = t->call;
-	const char *method = method_of(t);
+	const char *method = ration__transfer_method(t);
 
 	if (t->send.hop && t->send.hop->get)
 		return false;
@@ -313,7 +313,7 @@ static CURLcode set_body(struct ration__transfer *t)
 
 static CURLcode set_method(struct ration__transfer *t)
 {
-	const char *method = method_of(t);
+	const char *method = ration__transfer_method(t);
 	bool post = posts(t);
 	bool get = !post && strcmp(method, "GET") == 0;
 	CURLcode rc;
@@ -332,6 +332,19 @@ static CURLcode set_method(struct ration__transfer *t)
 	if (!rc)
 		rc = curl_easy_setopt(t->easy, CURLOPT_CUSTOMREQUEST, implied ? NULL : method);
 	t->plain = !rc && get;
+	return rc;
+}
+
+static CURLcode set_fresh(struct ration__transfer *t)
+{
+	bool fresh = t->service->fresh || t->send.fresh;
+	CURLcode rc;
+
+	if (fresh == t->fresh)
+		return CURLE_OK;
+	rc = curl_easy_setopt(t->easy, CURLOPT_FRESH_CONNECT, fresh ? 1L : 0L);
+	if (!rc)
+		t->fresh = fresh;
 	return rc;
 }
 
@@ -414,7 +427,8 @@ int ration__transfer_prepare(struct ration__transfer *t, const struct ration__se
 		return RATION_ENOMEM;
 	if (curl_easy_setopt(t->easy, CURLOPT_REQUEST_TARGET, t->text.data) != CURLE_OK ||
 		curl_easy_setopt(t->easy, CURLOPT_HTTPHEADER, headers) != CURLE_OK ||
-		set_method(t) != CURLE_OK || set_decoding(t) != CURLE_OK)
+		set_method(t) != CURLE_OK || set_decoding(t) != CURLE_OK ||
+		set_fresh(t) != CURLE_OK)
 		return RATION_ENOMEM;
 	return 0;
 }

@@ -14,6 +14,7 @@
 #include "base/buffer.h"
 #include "base/heap.h"
 #include "http/body.h"
+#include "http/exchange.h"
 #include "http/multi.h"
 #include "http/send.h"
 #include "http/sink.h"
@@ -58,6 +59,7 @@ struct ration__transfer {
 	struct ration__transfer *free_next;
 	struct ration__link *touched_list;
 	CURL *easy;
+	struct ration_exchange *exchange; /* http/exchange.h: libcurl never sees it; NULL */
 	struct ration__sockets *sockets;
 	struct ration__timer timer; /* at or before the earliest of its timeouts */
 	struct ration__send send;
@@ -87,6 +89,7 @@ struct ration__transfer {
 	bool paused;		 /* by the caller's source or sink */
 	bool resumed;		 /* to go on in the next tick */
 	const char *failed;	 /* what could not be opened, read or written: ends with RATION_EIO */
+	bool fresh;		 /* the handle is set to make a connection */
 	bool decodes;		 /* the handle is set to ask for compressed answers */
 	uint64_t header_bytes;
 	struct ration__source source; /* of the body that is sent: of nothing when none is */
@@ -123,6 +126,12 @@ void ration__transfer_close(struct ration__transfer *transfer);
 CURLcode ration__transfer_resume(struct ration__transfer *transfer);
 /* http/receive.c: the options that take what comes, and give what goes. */
 CURLcode ration__transfer_callbacks(struct ration__transfer *transfer);
+/* The same for what does not come from libcurl: one header line with its CRLF, a piece of the body.
+ * Length: taken; else it ends there, or `paused` is set and it is to be offered again. */
+size_t ration__transfer_take_header(struct ration__transfer *transfer, char *line, size_t length);
+size_t ration__transfer_take_body(struct ration__transfer *transfer, char *data, size_t length);
+/* As it is sent, which after a redirect may be another than the call's. */
+const char *ration__transfer_method(const struct ration__transfer *transfer);
 /* sockets.c: that is no address for it. */
 void ration__transfer_refuse_address(struct ration__transfer *transfer, const char *address);
 /* Something moved: idle timeouts count from the next tick. */

@@ -22,6 +22,7 @@ void ration__worker_settle(struct ration__worker *worker, struct ration__flight 
 	if (unused)
 		flight->retry = RATION__NO_RETRY;
 	flight->settling = true;
+	ration__flight_disconnect(flight);
 	ration__flight_add(&worker->settling, flight);
 }
 
@@ -115,6 +116,14 @@ static void drop_answer(struct ration__flight *flight)
 	flight->attempt.headers_length = flight->attempt.body_length = 0;
 }
 
+/* A retry goes to where the redirects led, not all the way again: these are for good (X14), or what
+ * was asked for first was done, and only its answer is elsewhere (a POST that became a GET). */
+static bool stays(const struct ration__flight *flight)
+{
+	return flight->hop->pinned ||
+	       (flight->hop->get && !ration__method_is_safe(ration__job_method(flight->job)));
+}
+
 /* Of what would be retried: true when the job rests. */
 static bool try_again(
 	struct ration__worker *worker, struct ration__flight *flight, int64_t delay_ns)
@@ -135,7 +144,7 @@ static bool try_again(
 		flight->attempts, job->conf->retry.attempts, flight->attempt.message,
 		(double)delay_ns / RATION__NS_PER_S);
 	drop_answer(flight);
-	if (flight->hop && !flight->hop->pinned) { /* what led there may lead elsewhere by now */
+	if (flight->hop && !stays(flight)) { /* what led there may lead elsewhere by now */
 		free(flight->hop);
 		flight->hop = NULL;
 	}
@@ -241,7 +250,7 @@ static struct ration__retry_state retry_state(const struct ration__flight *fligh
 	return (struct ration__retry_state){.attempts = counted(flight),
 		.throttled = flight->throttled,
 		.previous_ns = flight->delay_ns,
-		.repeatable = ration__call_repeatable(call),
+		.repeatable = ration__call_repeatable(call) || (flight->hop && flight->hop->get),
 		.idempotent = ration__method_is_idempotent(ration__job_method(flight->job)),
 		.keyed = (status == 409 || status == 422) && ration__call_keyed(call)};
 }
@@ -316,6 +325,8 @@ void ration__worker_judge(struct ration__worker *worker, struct ration__flight *
 {
 	struct ration__attempt *attempt = &flight->attempt;
 	struct ration__job *job = flight->job;
+	/* another origin's word is not about the service */
+	bool foreign = flight->hop && flight->hop->foreign;
 	enum ration__outcome outcome;
 	bool again;
 
@@ -324,7 +335,8 @@ void ration__worker_judge(struct ration__worker *worker, struct ration__flight *
 	attempt->end.retry_after_ns =
 		ration__min64(attempt->end.retry_after_ns, job->conf->retry.retry_after_max_ns);
 	attempt->end.stop_ns =
-		ration__min64(attempt->end.stop_ns, job->conf->retry.retry_after_max_ns);
+		foreign ? 0
+			: ration__min64(attempt->end.stop_ns, job->conf->retry.retry_after_max_ns);
 	flight->retry = RATION__NO_RETRY;
 	if (outcome == RATION__THROTTLED)
 		flight->throttled++;
@@ -337,6 +349,8 @@ void ration__worker_judge(struct ration__worker *worker, struct ration__flight *
 	if (follow(worker, flight) || authorize_again(worker, flight))
 		return;
 	again = retry(worker, flight, outcome);
+	if (foreign)
+		attempt->end.retry_after_ns = 0;
 	ration__worker_settle(worker, flight, outcome, !again, false);
 }
 

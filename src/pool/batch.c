@@ -56,9 +56,12 @@ static bool take_one(struct ration__worker *worker, struct ration__claim *claim)
 {
 	struct ration__lane *lane = claim->lane;
 	const char *missing = NULL;
+	struct ration__pool_service *service = ration__lane_service(lane);
 	struct ration__job *job;
 	int rc = 0;
 
+	if (!ration__service_has_room(service))
+		return false;
 	job = ration__lanes_pop(&worker->pool->lanes, lane);
 	if (!job)
 		return false;
@@ -76,6 +79,8 @@ static bool take_one(struct ration__worker *worker, struct ration__claim *claim)
 	}
 	job->flight->worker = worker;
 	job->flight->phase = RATION__FLIGHT_CLAIMED;
+	job->flight->connected = true;
+	atomic_fetch_add_explicit(&service->connections, 1, memory_order_relaxed);
 	worker->asked[worker->ask_count] = job->flight;
 	worker->ask_claim[worker->ask_count] = (uint8_t)(claim - worker->claims);
 	worker->asks[worker->ask_count++] = (struct ration__ask){.keyset = lane->keyset,

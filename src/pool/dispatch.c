@@ -186,6 +186,7 @@ static void update(struct ration__worker *worker)
 		ration__lanes_wake(&pool->lanes, pool->services);
 	retry_stuck(worker);
 	release_lanes(worker);
+	ration__lanes_open(&pool->lanes, pool->services);
 	worker->swept = atomic_load(&pool->closing);
 	if (worker->swept)
 		cancel_all(worker);

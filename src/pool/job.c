@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include "http/call.h"
+#include "http/redirect.h"
 #include "pool/service.h"
 
 /* Bytes of "name\0value\0" of every key. */
@@ -134,6 +135,14 @@ void ration__flight_waited(struct ration__flight *flight, const char *name, int6
 	flight->waits[flight->wait_count++] = (struct ration__job_wait){.name = name, .ns = ns};
 }
 
+/* NULL: the service's only one. */
+static const char *node_of(const struct ration__flight *flight)
+{
+	if (flight->node)
+		return ration__node_uri(flight->node);
+	return flight->hop && flight->hop->foreign ? "" : NULL;
+}
+
 void ration__flight_note(struct ration__flight *flight, const struct ration__attempt *attempt)
 {
 	struct ration__attempt_note *note;
@@ -149,5 +158,5 @@ void ration__flight_note(struct ration__flight *flight, const struct ration__att
 		.code = (int16_t)attempt->code,
 		.elapsed_us = attempt->elapsed_us > UINT32_MAX ? UINT32_MAX
 							       : (uint32_t)attempt->elapsed_us,
-		.node = flight->node ? ration__node_uri(flight->node) : NULL};
+		.node = node_of(flight)};
 }

@@ -159,6 +159,7 @@ struct ration__flight {
 	uint8_t phase;	    /* enum ration__flight_phase */
 	bool has_id, has_attempt;
 	bool picked;  /* the node is in use by this attempt */
+	bool connected; /* counted among its service's connections */
 	uint8_t stop; /* TOKEN: enum ration__job_end, with stop_code: to be ended when it comes */
 	int stop_code;
 	bool avoid; /* the last attempt failed on its node: another one, if there is one */

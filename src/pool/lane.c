@@ -232,7 +232,11 @@ bool ration__denial_is_bound(int denial, int64_t at_ns, int64_t now_ns)
 
 const char *ration__lane_reason(const struct ration__lane *lane, int64_t mark_ns)
 {
-	return lane->reason && lane->denied_ns >= mark_ns ? lane->reason : "queue";
+	const struct ration__pool_service *service = ration__lane_service(lane);
+
+	if (lane->reason && lane->denied_ns >= mark_ns)
+		return lane->reason;
+	return service->full || service->full_ns >= mark_ns ? "connections" : "queue";
 }
 
 void ration__lane_quiet(struct ration__lanes *lanes, struct ration__lane *lane)

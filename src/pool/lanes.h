@@ -17,6 +17,9 @@
  * admission lets more go. So neither a tick nor a wake-up costs O(lanes), and a hundred thousand
  * lanes on one limit do not all ask for one token.
  *
+ * A service that has all its connections in use is not asked for: its READY lanes stay in line,
+ * without costing a look, until an attempt ends.
+ *
  * Who is next among READY lanes: services in turn, then a service's tenants (line.h), then
  * priority, then who became ready first. In a group: its tenants, priority, and who has waited
  * longest.
@@ -115,7 +118,8 @@ struct ration__lanes {
 	int64_t now_ns;
 	struct ration__table table, tenants, groups, queues;
 	struct ration__pool_service *ready_first, **ready_last; /* services with READY lanes */
-	uint32_t ready_count;
+	uint32_t ready_count;	       /* READY lanes, but those of full services */
+	uint32_t full_count;	       /* services */
 	struct ration__heap booked;    /* lanes, by time */
 	struct ration__heap due;       /* groups */
 	struct ration__heap deadlines; /* queued jobs */
@@ -163,6 +167,8 @@ void ration__lanes_release_like(
 /* Something that others did: what may have ended by it is asked again. */
 void ration__lanes_wake(struct ration__lanes *lanes, struct ration__pool_service *services);
 
+/* Services that were full and have room again are asked for again. */
+void ration__lanes_open(struct ration__lanes *lanes, struct ration__pool_service *services);
 /* The lane whose turn it is to ask for a job; CLAIMED until _return. NULL: none. */
 struct ration__lane *ration__lanes_claim(struct ration__lanes *lanes);
 /* A claimed lane stands in line for another job in the same batch, until _hold takes it out. */

@@ -60,12 +60,12 @@ bool ration__flight_stop_asking(struct ration__flight *flight)
 	return true;
 }
 
-/* An attempt that ended before it began, for want of a token. */
+/* An attempt that ended before it began, for want of a token. A key's fault is not retried. */
 static void fail_token(struct ration__worker *worker, struct ration__flight *flight, int code)
 {
 	struct ration__attempt *attempt = &flight->attempt;
 
-	if (code == RATION_EKEY || code == RATION_ENOMEM || code == RATION_ECANCELLED) {
+	if (code == RATION_ENOMEM || code == RATION_ECANCELLED) {
 		fail_start(worker, flight, code);
 		if (code == RATION_ECANCELLED) /* the client is being closed */
 			flight->job->end = RATION__ENDED_CANCEL;
@@ -78,8 +78,14 @@ static void fail_token(struct ration__worker *worker, struct ration__flight *fli
 		.end = {.end = RATION__END_LOCAL, .unsent = true}};
 	for (size_t i = 0; i < RATION__ACTUALS_MAX; i++)
 		attempt->actual[i] = NAN;
-	snprintf(attempt->message, sizeof(attempt->message), "%s", ration_strerror(code));
+	snprintf(attempt->message, sizeof(attempt->message), "%s%s", ration_strerror(code),
+		code == RATION_EKEY ? ", or its value is no file's name: auth.bearer_file" : "");
 	flight->has_attempt = true;
+	if (code == RATION_EKEY) {
+		fail_start(worker, flight, code);
+		flight->job->end = RATION__ENDED_ATTEMPT;
+		return;
+	}
 	flight->phase = RATION__FLIGHT_ENDED;
 	flight->attempts++;
 	ration__flight_note(flight, attempt);
@@ -208,6 +214,8 @@ static int start(struct ration__worker *worker, struct ration__flight *flight)
 		.call = ration__job_call(job),
 		.base = flight->node ? ration__node_uri(flight->node) : NULL,
 		.hop = flight->hop,
+		.fresh = flight->stale,
+		.attempt = flight->attempts + 1,
 		.ticket = job->ticket.hash,
 		.id = flight->id};
 	int rc;

@@ -337,6 +337,7 @@ int ration__pool_resume(struct ration__pool *pool, uint64_t ticket)
 void ration__pool_counts(const struct ration__pool *pool, struct ration_counts *out)
 {
 	struct ration_counts counts = {.size = out->size};
+	struct ration__multi_stats stats;
 	uint64_t away, submitted;
 
 	for (uint32_t i = 0; i < pool->worker_count; i++) {
@@ -346,6 +347,9 @@ void ration__pool_counts(const struct ration__pool *pool, struct ration_counts *
 		counts.in_flight += atomic_load(&worker->in_flight);
 		counts.waiting += atomic_load(&worker->resting);
 		counts.sent += atomic_load(&worker->sent);
+		ration__multi_stats(worker->multi, &stats);
+		counts.connects += stats.connects;
+		counts.tls_handshakes += stats.handshakes;
 	}
 	/* after the others: jobs move on while we look, and the rest must not come out below 0 */
 	submitted = atomic_load(&pool->submitted);
@@ -364,9 +368,20 @@ static int64_t first_rest(const struct ration__pool *pool)
 	return at_ns;
 }
 
+/* Whose jobs wait for a connection; NULL: nobody's. */
+static const struct ration__pool_service *first_full(const struct ration__pool *pool)
+{
+	const struct ration__pool_service *service = pool->services;
+
+	while (service && !(service->full && service->ready_count))
+		service = service->next;
+	return service;
+}
+
 int ration__pool_waiting(struct ration__pool *pool, char *out, size_t size)
 {
 	struct ration__pool_service *service;
+	const struct ration__pool_service *full;
 	struct ration__ask denial;
 	int64_t now_ns = ration__engine_now(pool->engine), rest_ns;
 	int code = atomic_load(&pool->store_code);
@@ -377,9 +392,13 @@ int ration__pool_waiting(struct ration__pool *pool, char *out, size_t size)
 		return snprintf(out, size, "store: %s", ration_strerror(code));
 	pthread_mutex_lock(&pool->mutex);
 	found = ration__lanes_waiting(&pool->lanes, pool->services, &service, &denial);
+	full = first_full(pool);
 	pthread_mutex_unlock(&pool->mutex);
 	if (found)
 		return ration__denial_text(out, size, service->guard, &denial, now_ns);
+	if (full)
+		return snprintf(out, size, "connections: all %u of service %s are in use",
+			full->conf->connections_max, full->conf->name);
 	rest_ns = first_rest(pool);
 	if (rest_ns >= RATION__NEVER)
 		return snprintf(out, size, "%s", "");

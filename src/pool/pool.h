@@ -13,6 +13,7 @@
 
 #include <pthread.h>
 #include <stdatomic.h>
+#include "http/exchange.h"
 #include "pool/completion.h"
 #include "pool/inbox.h"
 #include "pool/lanes.h"
@@ -29,6 +30,7 @@ struct ration__pool_options {
 	int64_t connection_age_ns;
 	ration_random_fn random; /* NULL: the library's own */
 	void *random_arg;
+	struct ration__transport transport; /* in place of the network */
 	ration_log_fn log; /* NULL: nobody listens */
 	void *log_arg;
 	enum ration_log_level log_level; /* less important ones are not made */

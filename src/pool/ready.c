@@ -32,10 +32,40 @@ void ration__lane_make_ready(struct ration__lanes *lanes, struct ration__lane *l
 	struct ration__pool_service *service = ration__lane_service(lane);
 
 	ration__line_add(&service->ready, &lane->tenant->ready, lane);
+	service->ready_count++;
+	lane->state = RATION__LANE_READY;
+	if (service->full)
+		return;
 	if (!service->ready_link)
 		service_add(lanes, service);
 	lanes->ready_count++;
-	lane->state = RATION__LANE_READY;
+}
+
+/* All its connections are in use. */
+static void shut(struct ration__lanes *lanes, struct ration__pool_service *service)
+{
+	service_remove(lanes, service);
+	service->full = true;
+	service->full_ns = lanes->now_ns;
+	lanes->ready_count -= service->ready_count;
+	lanes->full_count++;
+}
+
+static void open_again(struct ration__lanes *lanes, struct ration__pool_service *service)
+{
+	service->full = false;
+	service->full_ns = lanes->now_ns;
+	lanes->ready_count += service->ready_count;
+	lanes->full_count--;
+	if (service->ready.queues.root)
+		service_add(lanes, service);
+}
+
+void ration__lanes_open(struct ration__lanes *lanes, struct ration__pool_service *services)
+{
+	for (; lanes->full_count && services; services = services->next)
+		if (services->full && ration__service_has_room(services))
+			open_again(lanes, services);
 }
 
 void ration__lane_unready(struct ration__lanes *lanes, struct ration__lane *lane)
@@ -43,6 +73,9 @@ void ration__lane_unready(struct ration__lanes *lanes, struct ration__lane *lane
 	struct ration__pool_service *service = ration__lane_service(lane);
 
 	ration__line_remove(&service->ready, &lane->tenant->ready, lane);
+	service->ready_count--;
+	if (service->full)
+		return;
 	if (!service->ready.queues.root)
 		service_remove(lanes, service);
 	lanes->ready_count--;
@@ -50,9 +83,11 @@ void ration__lane_unready(struct ration__lanes *lanes, struct ration__lane *lane
 
 struct ration__lane *ration__lanes_claim(struct ration__lanes *lanes)
 {
-	struct ration__pool_service *service = lanes->ready_first;
+	struct ration__pool_service *service;
 	struct ration__lane *lane;
 
+	while ((service = lanes->ready_first) != NULL && !ration__service_has_room(service))
+		shut(lanes, service);
 	if (!service)
 		return NULL;
 	lane = ration__line_first(&service->ready);

@@ -83,6 +83,8 @@ static bool take_answer(struct ration__worker *worker, uint32_t i)
 	struct ration__ask *ask = &worker->asks[i];
 	struct ration__job *job = worker->asked[i]->job;
 
+	if (worker->transact_rc < 0 || ask->decision != RATION__ADMITTED)
+		ration__flight_disconnect(worker->asked[i]);
 	if (worker->transact_rc < 0)
 		return true;
 	switch (ask->decision) {
@@ -244,6 +246,7 @@ void ration__worker_results(struct ration__worker *worker)
 	worker->pool->lanes.now_ns = worker->now_ns;
 	take_answers(worker);
 	take_settled(worker);
+	ration__lanes_open(&worker->pool->lanes, worker->pool->services);
 	ration__worker_unlock(worker);
 }
 

@@ -44,7 +44,13 @@ struct ration__pool_service {
 	struct ration__tokens *tokens;		 /* NULL: none */
 	struct ration__own_rules own;		 /* constant: this process's own choice */
 	struct ration__observed observed;
+	/* Attempts asked for or on their way; at conf->connections_max the service is full. Taken
+	 * under the pool's mutex, given back without it. */
+	_Atomic uint32_t connections;
 	/* under the pool's mutex */
+	bool full;		    /* its READY lanes are not asked for, nor counted as ready */
+	uint32_t ready_count;	    /* lanes */
+	int64_t full_ns;	    /* when that was last so */
 	struct ration__rules rules; /* as the fleet had them when a keyset was last found stale */
 	bool looks;		    /* some of them ask for the method or path */
 	struct ration__reason *reasons;
@@ -55,6 +61,13 @@ struct ration__pool_service {
 	uint64_t crowd; /* jobs in lanes that are parked for want of a permit */
 };
 
+/* Has room for one more attempt. */
+static inline bool ration__service_has_room(const struct ration__pool_service *service)
+{
+	uint32_t max = service->conf->connections_max;
+
+	return !max || atomic_load_explicit(&service->connections, memory_order_relaxed) < max;
+}
 /* Reads the rules as they are now. */
 void ration__service_read(struct ration__pool_service *service);
 /* Frees what hangs on it; its lanes must be gone. */

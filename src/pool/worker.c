@@ -250,7 +250,8 @@ int ration__worker_init(struct ration__worker *worker, struct ration__pool *pool
 {
 	struct epoll_event event = {.events = EPOLLIN};
 	struct ration__multi_options options = {.connections_idle = pool->options.connections_idle,
-		.connection_age_ns = pool->options.connection_age_ns};
+		.connection_age_ns = pool->options.connection_age_ns,
+		.transport = pool->options.transport};
 
 	worker->pool = pool;
 	worker->number = number;

@@ -109,6 +109,14 @@ static inline void ration__worker_count(_Atomic uint64_t *counter, int64_t n)
 }
 /* The job's end; it leaves the pool once its outcome is settled. */
 void ration__flight_end(struct ration__flight *flight, enum ration__job_end why, int code);
+/* It no longer counts among its service's connections. */
+static inline void ration__flight_disconnect(struct ration__flight *flight)
+{
+	if (flight->connected)
+		atomic_fetch_sub_explicit(
+			&flight->job->service->connections, 1, memory_order_relaxed);
+	flight->connected = false;
+}
 /* Its end is judged: retried, led elsewhere, or over. */
 void ration__worker_judge(struct ration__worker *worker, struct ration__flight *flight);
 /* Where it went, or goes: the caller frees it; NULL: out of memory. */

@@ -19,6 +19,7 @@ src_ration_testserver_SOURCES = \
 	src/testserver/server.h \
 	src/testserver/streams.c \
 	src/testserver/text.c src/testserver/text.h \
-	src/testserver/timers.c src/testserver/timers.h
+	src/testserver/timers.c src/testserver/timers.h \
+	src/testserver/token.c
 src_ration_testserver_CFLAGS = $(AM_CFLAGS) $(microhttpd_CFLAGS)
 src_ration_testserver_LDADD = $(microhttpd_LIBS)

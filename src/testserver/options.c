@@ -20,6 +20,8 @@ static const char usage[] =
 	"  --address ADDR    listen on this numeric address [127.0.0.1]\n"
 	"  --port-file FILE  write the port to FILE once the server listens\n"
 	"  --log FILE        append one JSON line a request to FILE\n"
+	"  --token-file FILE answer 401 to requests without \"Authorization: Bearer TOKEN\"; TOKEN is "
+	"the\n                    first line of FILE, read for each request\n"
 	"  --concurrency N   answer 503 to requests above N in flight\n"
 	"  --timeout MS      answer 408 after MS when the delay asked for is longer\n"
 	"  --limit N/T[,..]  enforce a rate: a token bucket, N in T (s, min, h, 10s, 250ms ...)\n"
@@ -140,6 +142,7 @@ int ts__options_read(struct ts_options *options, int argc, char **argv)
 		{"port-file", required_argument, NULL, 'f'},
 		{"rate", required_argument, NULL, 'r'},
 		{"timeout", required_argument, NULL, 't'},
+		{"token-file", required_argument, NULL, 'k'},
 		{"version", no_argument, NULL, 'v'},
 		{"window", required_argument, NULL, 'w'},
 		{NULL, 0, NULL, 0},
@@ -170,6 +173,9 @@ int ts__options_read(struct ts_options *options, int argc, char **argv)
 		case 'h':
 			fputs(usage, stdout);
 			return 0;
+		case 'k':
+			options->token_file = optarg;
+			break;
 		case 'l':
 			options->log_file = optarg;
 			break;

@@ -1,5 +1,5 @@
-/* The table of routes, and what each request passes on its way to one: cap, limits, ordered
- * failures, delay, timeout. */
+/* The table of routes, and what each request passes on its way to one: token, cap, limits,
+ * ordered failures, delay, timeout. */
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -126,6 +126,8 @@ enum MHD_Result ts__route_enter(struct ts_exchange *exchange)
 	enum MHD_Result refused;
 
 	if (!route || !(route->flags & TS_EXEMPT)) {
+		if (!ts__token_right(exchange))
+			return ts__token_refuse(exchange);
 		if (!ts__cost_read(exchange))
 			return ts__exchange_error(exchange, MHD_HTTP_BAD_REQUEST,
 				"X-Cost or total_tokens is a number from 0 to 1e12");

@@ -42,6 +42,7 @@ struct ts_options {
 	const char *address; /* numeric */
 	const char *port_file;
 	const char *log_file;
+	const char *token_file; /* NULL: no token is asked for */
 	int port;	       /* 0: any free one */
 	int64_t in_flight_max; /* 0: no cap */
 	int64_t timeout_ms;    /* 0: none */
@@ -206,6 +207,11 @@ bool ts__limits_pass(struct ts_exchange *exchange, enum MHD_Result *result);
 void ts__limits_add_fields(const struct ts_exchange *exchange, struct MHD_Response *response);
 enum MHD_Result ts__answer_limits_reset(struct ts_exchange *exchange);
 enum MHD_Result ts__answer_usage(struct ts_exchange *exchange);
+
+/* token.c */
+/* Whether the request carries the token that the file holds now, or none is asked for. */
+bool ts__token_right(const struct ts_exchange *exchange);
+enum MHD_Result ts__token_refuse(struct ts_exchange *exchange);
 
 /* answers.c */
 enum MHD_Result ts__answer_msg(struct ts_exchange *exchange);

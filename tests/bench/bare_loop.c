@@ -3,12 +3,14 @@
  * as in curl's own examples, easy handles reused with curl_easy_reset, connect and total timeouts
  * set. It is not made slow on purpose and not made fast with what is particular to this project.
  *
- * Usage: bare_loop URL REQUESTS CONNECTIONS; prints requests per second.
+ * Usage: bare_loop URL REQUESTS CONNECTIONS [CA 1.1|2]; prints requests per second. The last two
+ * for https: whom to trust, and which HTTP.
  */
 #include <curl/curl.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -23,7 +25,8 @@ struct job {
 static struct {
 	CURLM *multi;
 	int epoll, timer;
-	const char *url;
+	const char *url, *ca;
+	long version;
 	long started, finished, failed, wanted;
 } loop;
 
@@ -80,6 +83,10 @@ static void start(struct job *job)
 	curl_easy_setopt(job->easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(job->easy, CURLOPT_CONNECTTIMEOUT, 5L);
 	curl_easy_setopt(job->easy, CURLOPT_TIMEOUT, 60L);
+	if (loop.ca) {
+		curl_easy_setopt(job->easy, CURLOPT_CAINFO, loop.ca);
+		curl_easy_setopt(job->easy, CURLOPT_HTTP_VERSION, loop.version);
+	}
 	curl_multi_add_handle(loop.multi, job->easy);
 }
 
@@ -146,14 +153,19 @@ static double seconds(void)
 
 int main(int argc, char **argv)
 {
-	if (argc != 4)
-		return fprintf(stderr, "usage: bare_loop URL REQUESTS CONNECTIONS\n"), 2;
+	if (argc != 4 && argc != 6)
+		return fprintf(stderr, "usage: bare_loop URL REQUESTS CONNECTIONS [CA 1.1|2]\n"), 2;
 	int connections = atoi(argv[3]);
 	struct job *jobs = calloc((size_t)connections, sizeof(*jobs));
 	struct epoll_event event = {.events = EPOLLIN};
 
 	curl_global_init(CURL_GLOBAL_DEFAULT);
 	loop.url = argv[1];
+	if (argc == 6) {
+		loop.ca = argv[4];
+		loop.version =
+			strcmp(argv[5], "2") == 0 ? CURL_HTTP_VERSION_2TLS : CURL_HTTP_VERSION_1_1;
+	}
 	loop.wanted = atol(argv[2]);
 	loop.multi = curl_multi_init();
 	loop.epoll = epoll_create1(EPOLL_CLOEXEC);

@@ -2,8 +2,8 @@
  * The governed pool with every policy on: N requests against a URL, so many at a time, each
  * completion's callback submitting the next. For comparison with tests/bench/bare_loop.c.
  *
- * Usage: pool_bench URL REQUESTS CONNECTIONS [THREADS [LIMITS]]; prints requests per second.
- * LIMITS 0: no rate and no quota.
+ * Usage: pool_bench URL REQUESTS CONNECTIONS [THREADS [LIMITS [CA 1.1|2]]]; prints requests per
+ * second. LIMITS 0: no rate and no quota. CA and version of HTTP: for https.
  */
 #include <ration/ration.h>
 #include <stdatomic.h>
@@ -77,6 +77,7 @@ static ration_config *configure(const char *base, const char *concurrency, const
 	set(config, "workers.queue_max", queue);
 	set(config, "services.bench.uris", base);
 	set(config, "services.bench.concurrency.max", concurrency);
+	set(config, "services.bench.connections.max", concurrency);
 	set(config, "services.bench.breaker.trip_after", "5");
 	set(config, "services.bench.retry.attempts", "3");
 	if (limits) {
@@ -98,7 +99,8 @@ int main(int argc, char **argv)
 
 	if (argc < 4)
 		return fprintf(stderr,
-			       "usage: pool_bench URL REQUESTS CONNECTIONS [THREADS [LIMITS]]\n"),
+			       "usage: pool_bench URL REQUESTS CONNECTIONS [THREADS [LIMITS [CA "
+			       "1.1|2]]]\n"),
 		       2;
 	path = strchr(strstr(argv[1], "://") ? strstr(argv[1], "://") + 3 : argv[1], '/');
 	snprintf(base, sizeof(base), "%.*s", path ? (int)(path - argv[1]) : (int)strlen(argv[1]),
@@ -110,6 +112,10 @@ int main(int argc, char **argv)
 		return perror(store), 1;
 	config = configure(
 		base, argv[3], argc > 4 ? argv[4] : "1", store, argc > 5 ? atoi(argv[5]) : 1);
+	if (argc > 7) {
+		set(config, "services.bench.tls.ca", argv[6]);
+		set(config, "services.bench.connections.http", argv[7]);
+	}
 	if (ration_client_open(config, &bench.client, &err) < 0)
 		return fprintf(stderr, "%s\n", ration_error_text(err)), 1;
 	ration_client_on_done(bench.client, on_done, NULL);

@@ -13,7 +13,9 @@ multiproc_tests = tests/multiproc/rate.sh tests/multiproc/quota.sh \
 	tests/multiproc/memory.sh tests/integration/bad_input.sh \
 	tests/multiproc/adaptive.sh tests/multiproc/two_limits.sh tests/multiproc/quota_kill.sh \
 	tests/multiproc/hint.sh tests/multiproc/settle.sh tests/multiproc/operator.sh \
-	tests/multiproc/budget.sh tests/multiproc/breaker_rate.sh tests/multiproc/fairness.sh
+	tests/multiproc/budget.sh tests/multiproc/breaker_rate.sh tests/multiproc/fairness.sh \
+	tests/multiproc/nodes.sh \
+	tests/multiproc/token.sh tests/multiproc/resend.sh
 if BUILD_TESTSERVER
 TESTS += $(multiproc_tests)
 endif

@@ -16,8 +16,9 @@ tests_unit_test_cli_streams_CFLAGS = $(suite_cflags)
 tests_unit_test_cli_streams_LDADD = $(cli_ldadd)
 
 # The command from outside; each needs jq and the test server.
-run_tests = tests/integration/control.sh tests/integration/run_basic.sh tests/integration/run_end.sh \
-	tests/integration/run_input.sh tests/integration/run_limits.sh
+run_tests = tests/integration/control.sh tests/integration/sources.sh \
+	tests/integration/run_basic.sh tests/integration/run_end.sh tests/integration/run_input.sh \
+	tests/integration/run_limits.sh
 if BUILD_TESTSERVER
 TESTS += $(run_tests)
 endif

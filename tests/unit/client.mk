@@ -56,3 +56,47 @@ tests_unit_test_client_nodes_SOURCES = tests/unit/client_nodes.c $(client_upstre
 tests_unit_test_client_nodes_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
 tests_unit_test_client_nodes_CFLAGS = $(suite_cflags)
 tests_unit_test_client_nodes_LDADD = $(suite_ldadd)
+
+check_PROGRAMS += tests/unit/test_client_context
+TESTS += tests/unit/test_client_context
+tests_unit_test_client_context_SOURCES = tests/unit/client_context.c tests/unit/identity_help.h \
+	$(client_upstream)
+tests_unit_test_client_context_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
+tests_unit_test_client_context_CFLAGS = $(suite_cflags)
+tests_unit_test_client_context_LDADD = $(suite_ldadd)
+
+check_PROGRAMS += tests/unit/test_client_token
+TESTS += tests/unit/test_client_token
+tests_unit_test_client_token_SOURCES = tests/unit/client_token.c tests/unit/identity_help.h \
+	$(client_upstream)
+tests_unit_test_client_token_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
+tests_unit_test_client_token_CFLAGS = $(suite_cflags)
+tests_unit_test_client_token_LDADD = $(suite_ldadd)
+
+check_PROGRAMS += tests/unit/test_client_redirect
+TESTS += tests/unit/test_client_redirect
+tests_unit_test_client_redirect_SOURCES = tests/unit/client_redirect.c $(client_upstream)
+tests_unit_test_client_redirect_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
+tests_unit_test_client_redirect_CFLAGS = $(suite_cflags)
+tests_unit_test_client_redirect_LDADD = $(suite_ldadd)
+
+check_PROGRAMS += tests/unit/test_client_timeouts
+TESTS += tests/unit/test_client_timeouts
+tests_unit_test_client_timeouts_SOURCES = tests/unit/client_timeouts.c $(client_upstream)
+tests_unit_test_client_timeouts_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
+tests_unit_test_client_timeouts_CFLAGS = $(suite_cflags)
+tests_unit_test_client_timeouts_LDADD = $(suite_ldadd)
+
+check_PROGRAMS += tests/unit/test_client_body
+TESTS += tests/unit/test_client_body
+tests_unit_test_client_body_SOURCES = tests/unit/client_body.c $(client_upstream)
+tests_unit_test_client_body_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
+tests_unit_test_client_body_CFLAGS = $(suite_cflags)
+tests_unit_test_client_body_LDADD = $(suite_ldadd)
+
+check_PROGRAMS += tests/unit/test_client_connections
+TESTS += tests/unit/test_client_connections
+tests_unit_test_client_connections_SOURCES = tests/unit/client_connections.c $(client_upstream)
+tests_unit_test_client_connections_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
+tests_unit_test_client_connections_CFLAGS = $(suite_cflags)
+tests_unit_test_client_connections_LDADD = $(suite_ldadd)

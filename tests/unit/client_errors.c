@@ -133,8 +133,8 @@ static void check_forms(ration_response *r, const char *kind)
 	snprintf(want, sizeof(want), "[%s] %s", kind, ration_response_message(r));
 	cr_expect_str_eq(ration_response_summary(r), want);
 	cr_assert_eq(ration_response_error(r, &json), 0);
-	snprintf(want, sizeof(want), "{\"code\":\"%s\",\"message\":\"%s\",\"debug_id\":\"%s\"}", kind,
-		ration_response_message(r), ration_response_debug_id(r));
+	snprintf(want, sizeof(want), "{\"code\":\"%s\",\"message\":\"%s\",\"debug_id\":\"%s\"}",
+		kind, ration_response_message(r), ration_response_debug_id(r));
 	cr_expect_str_eq(json, want);
 	cr_expect_not(strstr(json, "CANARY"), "%s", json);
 	cr_assert_eq(ration_response_debug(r, &debug), 0);
@@ -177,8 +177,7 @@ Test(client_errors, S3_what_libcurl_says_is_for_developers_only)
 	set(&f, "services.api.retry.attempts", "1");
 	fixture_open(&f);
 	cr_assert_eq(ration_get(f.client, "api", "/x?key=CANARY", &r), RATION_ECONNECT);
-	cr_expect_str_eq(
-		ration_response_message(r), "connection failed: Connection refused");
+	cr_expect_str_eq(ration_response_message(r), "connection failed: Connection refused");
 	cr_assert_eq(ration_response_debug(r, &debug), 0);
 	cr_expect(strstr(debug, "127.0.0.1 port 1"), "%s", debug);
 	cr_expect(strstr(debug, "libcurl 7 ("), "%s", debug);
@@ -290,12 +289,12 @@ Test(client_errors, D15_E26_R15_each_way_to_fail_is_its_own)
 	cr_expect_str_eq(ends[4].class_name, "denied");
 	cr_expect_eq(f.server.requests, before, "nothing is sent while the breaker is open");
 
-	/* the one place is taken: a timeout of the pool, with nothing sent, that no breaker counts */
-	cr_assert_eq(ration_submit(f.client, ration_request_new("full", "GET", "/hang"), 0, &ticket),
-		0);
-	UNTIL(f.server.requests == before + 1);
+	/* the one place is taken: a timeout of the pool, with nothing sent, that no breaker counts
+	 */
 	cr_assert_eq(
-		ration_get(f.client, "full", "/hello", &r), RATION_DENIED_CONCURRENCY);
+		ration_submit(f.client, ration_request_new("full", "GET", "/hang"), 0, &ticket), 0);
+	UNTIL(f.server.requests == before + 1);
+	cr_assert_eq(ration_get(f.client, "full", "/hello", &r), RATION_DENIED_CONCURRENCY);
 	cr_expect_eq(ration_response_sent(r), 0);
 	cr_expect_eq(ration_response_attempts(r), 0);
 	ends[5] = end_of(RATION_DENIED_CONCURRENCY, r);

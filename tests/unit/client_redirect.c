@@ -23,6 +23,8 @@ static void note_head(const struct server_request *request)
  *     /away/STATUS        to the other server's /back/STATUS
  *     /back/STATUS        to this server's /home, absolute
  *     /chain/N            to /chain/N-1, relative; the last answers
+ *     /far/PATH           to the other server's /PATH
+ *     /busy               429 with Retry-After: 1
  *     /loop               to itself
  *     /bad                a Location that is none
  */
@@ -33,6 +35,7 @@ static bool upstream_redirect(const struct server_request *request)
 	const char *away = path_number(request->head, " /away/");
 	const char *back = path_number(request->head, " /back/");
 	const char *wait = path_number(request->head, " /wait/");
+	const char *far = path_number(request->head, " /far/");
 	char location[256] = "", more[32] = "", answer[512];
 	int status = 302;
 
@@ -52,6 +55,12 @@ static bool upstream_redirect(const struct server_request *request)
 	} else if (back) {
 		status = atoi(back);
 		snprintf(location, sizeof(location), "http://127.0.0.1:%d/home", f.server.port);
+	} else if (far) {
+		snprintf(location, sizeof(location), "http://127.0.0.1:%d/%.*s", other.port,
+			(int)strcspn(far, " "), far);
+	} else if (path_number(request->head, " /busy")) {
+		return server_say(request->fd, "HTTP/1.1 429 Slow\r\nRetry-After: 1\r\n"
+					       "Content-Length: 0\r\n\r\n");
 	} else if (path_number(request->head, " /loop")) {
 		strcpy(location, "/loop");
 	} else if (path_number(request->head, " /bad")) {
@@ -188,7 +197,7 @@ Test(client_redirect, X14_hops_are_sends_but_no_retries)
 	for (int i = 0; i < 3; i++) {
 		line = strstr(line, "\"redirected\":true");
 		cr_assert(line);
-		line++;
+		line += strlen("\"redirected\"");
 	}
 	cr_expect_not(strstr(line, "redirected"), "the last one was not");
 	ration_response_free(r);
@@ -219,6 +228,22 @@ Test(client_redirect, each_hop_is_governed)
 	fini();
 }
 
+Test(client_redirect, a_hop_wins_nothing_back_for_the_retry_budget)
+{
+	ration_response *r;
+
+	init();
+	set(&f, "services.api.retry.budget.capacity", "14");
+	set(&f, "services.api.retry.attempts", "9");
+	fixture_open(&f);
+	r = ask("GET", "/to/307/s/503");
+	cr_expect_eq(ration_response_exhausted(r), RATION_EXHAUSTED_BUDGET, "%s",
+		ration_response_message(r));
+	cr_expect_eq(ration_response_attempts(r), 6, "two retries at 5, of two sends each");
+	ration_response_free(r);
+	fini();
+}
+
 Test(client_redirect, X14_308_pins_retries_and_307_does_not)
 {
 	ration_response *r;
@@ -237,6 +262,32 @@ Test(client_redirect, X14_308_pins_retries_and_307_does_not)
 	cr_expect_eq(ration_response_attempts(r), 4);
 	ration_response_free(r);
 	expect_log("/to/307/flaky\n/flaky\n/to/307/flaky\n/flaky\n");
+	fini();
+}
+
+Test(client_redirect, what_was_done_is_not_done_again)
+{
+	ration_response *r;
+
+	init();
+	set(&f, "services.api.retry.throttle.first", "1ms");
+	fixture_open(&f);
+	f.server.flag = 1;
+	r = ask("POST", "/to/303/flaky");
+	cr_expect_eq(ration_response_code(r), 0, "%s", ration_response_message(r));
+	cr_expect_eq(ration_response_attempts(r), 3);
+	ration_response_free(r);
+	expect_log("/to/303/flaky\n/flaky\n/flaky\n");
+	f.log[0] = '\0';
+	r = ask("POST", "/to/302/s/429");
+	cr_expect_eq(ration_response_code(r), RATION_ETHROTTLED);
+	ration_response_free(r);
+	cr_expect_not(strstr(f.log + 1, "/to/"), "%s", f.log);
+	f.log[0] = '\0';
+	r = ask("POST", "/to/307/s/503"); /* which was not done, nor may it be twice */
+	cr_expect_eq(ration_response_code(r), RATION_EUNAVAILABLE);
+	ration_response_free(r);
+	expect_log("/to/307/s/503\n/s/503\n");
 	fini();
 }
 
@@ -289,6 +340,28 @@ Test(client_redirect, retry_after_of_a_redirect_is_its_own)
 
 /* ---- where to ---- */
 
+Test(client_redirect, a_foreign_429_is_not_the_services)
+{
+	ration_response *r;
+
+	init();
+	set(&f, "services.api.response.redirects", "any");
+	set(&f, "services.api.retry.throttled_attempts", "1");
+	fixture_open(&f);
+	r = ask("GET", "/far/busy");
+	cr_expect_eq(ration_response_code(r), RATION_ETHROTTLED, "%s", ration_response_message(r));
+	ration_response_free(r);
+	r = ask("GET", "/echo");
+	cr_expect_eq(ration_response_wait_ms(r, "cooldown"), 0);
+	ration_response_free(r);
+	r = ask("GET", "/busy");
+	ration_response_free(r);
+	r = ask("GET", "/echo"); /* as its own is */
+	cr_expect_gt(ration_response_wait_ms(r, "cooldown"), 0, "%s", ration_response_line(r));
+	ration_response_free(r);
+	fini();
+}
+
 static ration_request *with_credentials(const char *path)
 {
 	ration_request *request = ration_request_new("api", "GET", path);
@@ -330,6 +403,34 @@ Test(client_redirect, X14_credentials_stay_at_their_origin)
 	cr_expect(strstr(head_of(1), "Accept: text/plain\r\n"));
 	cr_expect(strstr(head_of(1), "X-Request-ID: trace-me\r\n"));
 	cr_expect(strcasestr(head_of(1), "User-Agent: "));
+	fini();
+}
+
+Test(client_redirect, E13_to_another_node_as_to_the_same)
+{
+	char uris[128];
+	ration_response *r;
+	const char *node;
+
+	init();
+	snprintf(uris, sizeof(uris), "http://127.0.0.1:%d, http://127.0.0.1:%d", f.server.port,
+		other.port);
+	set(&f, "services.api.uris", uris);
+	set(&f, "services.api.nodes.strategy", "pin");
+	set(&f, "services.api.auth.bearer", "secret-6");
+	fixture_open(&f);
+	r = ask("POST", "/away/308");
+	cr_expect_eq(ration_response_code(r), 0, "%s", ration_response_message(r));
+	cr_expect_eq(ration_response_attempts(r), 3);
+	cr_assert_eq(ration_response_attempt(r, 1, &node, NULL, NULL, NULL), 0);
+	snprintf(uris, sizeof(uris), "http://127.0.0.1:%d", other.port);
+	cr_expect_str_eq(node, uris);
+	for (int i = 0; i < 3; i++)
+		cr_expect(
+			strstr(head_of(i), "Authorization: Bearer secret-6\r\n"), "%s", head_of(i));
+	cr_expect_eq(strncmp(head_of(1), "POST /back/308", 14), 0);
+	cr_expect_eq(strncmp(head_of(2), "POST /home", 10), 0);
+	ration_response_free(r);
 	fini();
 }
 

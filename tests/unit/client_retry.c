@@ -152,6 +152,24 @@ Test(client_retry, a_stale_connection_costs_no_budget)
 	fixture_close(&f);
 }
 
+/* libcurl counts them for each of its handles, and says something else of every sixth. */
+Test(client_retry, a_stale_connection_is_one_the_sixth_time_too)
+{
+	int code;
+
+	init();
+	set(&f, "services.api.retry.backoff.first", "1h");
+	set(&f, "services.api.retry.backoff.max", "1h");
+	set(&f, "services.api.retry.backoff.jitter", "none");
+	fixture_open(&f);
+	cr_assert_eq(get(&f, "/warm"), 0);
+	for (int i = 0; i < 20; i++) {
+		cr_expect_eq(sends((struct made){.method = "GET", .path = "/stale"}, &code), 2);
+		cr_expect_eq(code, 0, "time %d", i);
+	}
+	fixture_close(&f);
+}
+
 Test(client_retry, a_keyed_post_is_repeated_on_a_stale_connection)
 {
 	int code;
@@ -413,7 +431,30 @@ Test(client_retry, X13_timeouts_by_what_became_of_them)
 	fixture_close(&f);
 }
 
-/* ---- slots ---- */
+/* ---- breaker and slots ---- */
+
+Test(client_retry, R18_after_its_time_success_closes_and_failure_opens)
+{
+	int code;
+
+	init();
+	set(&f, "services.api.retry.attempts", "1");
+	set(&f, "services.api.breaker.trip_after", "1");
+	set(&f, "services.api.breaker.open_for", "50ms");
+	fixture_open(&f);
+	cr_expect_eq(get(&f, "/s/503"), RATION_EUNAVAILABLE);
+	UNTIL((code = get(&f, "/probe")) != RATION_DENIED_BREAKER);
+	cr_expect_eq(code, 0);
+	cr_expect_eq(asked("/probe"), 1);
+	cr_expect_eq(get(&f, "/closed"), 0);
+	cr_expect_eq(get(&f, "/s/503"), RATION_EUNAVAILABLE);
+	UNTIL((code = get(&f, "/s/500")) != RATION_DENIED_BREAKER);
+	cr_expect_eq(code, RATION_ESERVER);
+	UNTIL((code = get(&f, "/s/502")) != RATION_DENIED_BREAKER);
+	cr_expect_eq(code, RATION_EUNAVAILABLE);
+	cr_expect_eq(asked("/s/500"), 1, "open again: a probe is one");
+	fixture_close(&f);
+}
 
 Test(client_retry, R21_cancel_and_backoff_free_the_slot)
 {

@@ -87,7 +87,8 @@ struct script {
 static int call(void *arg, int attempt, int64_t timeout_ms, int64_t *retry_after_ms)
 {
 	struct script *script = arg;
-	size_t at = (size_t)script->calls < script->count ? (size_t)script->calls : script->count - 1;
+	size_t at =
+		(size_t)script->calls < script->count ? (size_t)script->calls : script->count - 1;
 
 	script->attempts[script->calls] = attempt;
 	script->timeouts[script->calls++] = timeout_ms;
@@ -159,8 +160,7 @@ Test(retry_any, S7_with_jitter_delays_vary)
 
 Test(retry_any, X8_what_the_other_side_asks_is_the_floor)
 {
-	struct script script = {
-		.codes = {RATION_ETHROTTLED, 0}, .count = 2, .after_ms = 7000};
+	struct script script = {.codes = {RATION_ETHROTTLED, 0}, .count = 2, .after_ms = 7000};
 	struct seen seen;
 
 	begin("retry: {backoff: {first: 1s}}", true);
@@ -368,13 +368,13 @@ Test(retry_any, retries_pay_from_the_budget_that_all_share)
 	cr_expect_eq(run(&fails, &seen), RATION_EEXHAUSTED);
 	cr_expect_eq(fails.calls, 4, "the first, and three that the budget pays: %d", fails.calls);
 	cr_expect_eq(ration_retry_cause(retry), RATION_ECONNECT);
-	cr_expect(strstr(ration_retry_why(retry), "budget is spent"), "%s",
-		ration_retry_why(retry));
+	cr_expect(
+		strstr(ration_retry_why(retry), "budget is spent"), "%s", ration_retry_why(retry));
 	cr_expect_eq(budget_left(), 0);
 	other = ration_retry_new(guard);
 	cr_assert(other);
-	cr_expect_eq(ration_retry_next(other, RATION_ECONNECT, -1, &delay_ms),
-		RATION_RETRY_NO_BUDGET);
+	cr_expect_eq(
+		ration_retry_next(other, RATION_ECONNECT, -1, &delay_ms), RATION_RETRY_NO_BUDGET);
 	ration_retry_begin(other);
 	cr_expect_eq(ration_retry_next(other, 0, -1, &delay_ms), RATION_RETRY_DONE);
 	left = budget_left();
@@ -394,7 +394,8 @@ Test(retry_any, R21_a_cancelled_delay_ends_the_call)
 {
 	struct script script = {.codes = {RATION_ECONNECT}, .count = 1};
 
-	begin("retry: {backoff: {first: 10m, max: 10m, jitter: none}}, timeouts: {total: 1h}", false);
+	begin("retry: {backoff: {first: 10m, max: 10m, jitter: none}}, timeouts: {total: 1h}",
+		false);
 	ration_retry_on_retry(retry, cancel_in_between, NULL);
 	cr_expect_eq(ration_retry_run(retry, call, &script), RATION_ECANCELLED);
 	cr_expect_eq(script.calls, 1);
@@ -422,7 +423,8 @@ Test(retry_any, R21_another_thread_wakes_it)
 	pthread_t thread;
 	int code = 0;
 
-	begin("retry: {backoff: {first: 10m, max: 10m, jitter: none}}, timeouts: {total: 1h}", false);
+	begin("retry: {backoff: {first: 10m, max: 10m, jitter: none}}, timeouts: {total: 1h}",
+		false);
 	cr_assert_eq(pthread_create(&thread, NULL, run_thread, &code), 0);
 	usleep(20000); /* most likely in its delay by then; right in any case */
 	ration_retry_cancel(retry);

@@ -114,6 +114,8 @@ Test(client_token, a_token_rotated_in_its_file_is_read_after_the_401)
 
 Test(client_token, one_file_for_each_tenant)
 {
+	ration_response *response;
+
 	identity_init(&f);
 	put_file("of-acme", "acme's");
 	put_file("of-bolt", "bolt's");
@@ -124,7 +126,12 @@ Test(client_token, one_file_for_each_tenant)
 	cr_expect_eq(code_with("/hello", "tenant", "acme"), 0);
 	cr_expect_eq(code_with("/hello", "tenant", "bolt"), 0);
 	cr_expect_eq(code_with("/hello", NULL, NULL), RATION_EKEY);
-	cr_expect_eq(code_with("/hello", "tenant", "../secret"), RATION_EKEY);
+	response = perform_with("/hello", "tenant", "../secret");
+	cr_expect_eq(ration_response_code(response), RATION_EKEY);
+	cr_expect(strstr(ration_response_message(response), "auth.bearer_file"), "%s",
+		ration_response_message(response));
+	cr_expect_eq(ration_response_attempts(response), 0);
+	ration_response_free(response);
 	cr_expect_eq(code_with("/hello", "tenant", "nobody"), RATION_ETOKEN);
 	cr_assert_eq(seen.count, 2, "something was sent without a token");
 	cr_expect_str_eq(sent(0, "Authorization"), "Bearer acme's");

@@ -437,7 +437,9 @@ static const char fleet[] =
 	"warn_below: [1, 2]}},\n"
 	"    limits: {w: {rate: 1/s, unit: u, actual: 'header:a', when: {methods: [GET], path: "
 	"/v1/**, keys: {k: [x*]}}}}}\n"
-	"presets: {slack: {max: 9/s}}\n";
+	"presets: {slack: {max: 9/s}}\n"
+	"environments: {p: {services: {notion: {uris: ['http://a', 'http://b'], auth: {bearer: x, "
+	"per: [t]}, retry: {statuses: [4xx]}, profile: production}}}, q: {}}\n";
 
 static uint64_t next_random(uint64_t *state)
 {
@@ -456,6 +458,8 @@ static void try_text(const char *text)
 
 	cr_assert(rc == 0 || rc == RATION_ECONFIG, "%d for: %s", rc, text);
 	cr_assert_eq(rc == 0, err == NULL);
+	if (rc == 0)
+		ration_config_overlay(config, "p", NULL);
 	if (rc == 0)
 		rc = ration_config_dump(config, &dump, &err);
 	cr_assert(rc == 0 || *ration_error_text(err));

@@ -492,3 +492,30 @@ Test(config_compile, the_manual_lists_every_setting)
 	free(table);
 	free(text);
 }
+
+/* Whole configurations among the manual's examples; others show a part of one. */
+Test(config_compile, the_manuals_examples_load)
+{
+	static const char *const begins[] = {"version:", "services:", "presets:", "environments:"};
+	char *text = calloc(1, 1 << 17), *at, *end;
+	FILE *file = fopen(SRCDIR "/doc/CONFIGURATION.md", "r");
+	unsigned loaded_count = 0;
+
+	cr_assert_not_null(file);
+	cr_assert_gt(fread(text, 1, (1 << 17) - 1, file), 0);
+	fclose(file);
+	for (at = text; (at = strstr(at, "\n```yaml\n")); at = end + 4) {
+		at += strlen("\n```yaml\n");
+		end = strstr(at, "\n```");
+		cr_assert_not_null(end);
+		end[1] = '\0';
+		for (size_t i = 0; i < RATION__COUNT(begins); i++) {
+			if (strncmp(at, begins[i], strlen(begins[i])))
+				continue;
+			ration_config_free(loaded(at));
+			loaded_count++;
+		}
+	}
+	cr_expect_geq(loaded_count, 6);
+	free(text);
+}

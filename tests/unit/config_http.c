@@ -101,7 +101,7 @@ Test(config_http, E22_S9_every_setting_of_the_place_arrives)
 		"tls: {ca: FILE, cert: FILE, key: FILE, key_password_file: FILE, verify: false, "
 		"min_version: 1.3}, auth: {header: X-Token, scheme: none, basic_file: FILE, per: "
 		"[tenant, agent]}, proxy: 'socks5h://p:1080', proxy_auth_file: FILE, health: /up, "
-		"connections: {max: 7, idle: 20, http: 2-prior-knowledge, addresses: public}, "
+		"connections: {max: 7, idle: 20, http: 2-prior-knowledge, addresses: any}, "
 		"nodes: {strategy: balanced, recover_after: 9s, failover: false}, response: "
 		"{redirects: any, redirect_max: 3, compressed: false}, retry: {methods: "
 		"idempotent, idempotency_key: raw, statuses: [500, 4xx], throttle: {statuses: "
@@ -125,7 +125,7 @@ Test(config_http, E22_S9_every_setting_of_the_place_arrives)
 	cr_expect_eq(conf.connections_max, 7);
 	cr_expect_eq(conf.connections_idle, 20);
 	cr_expect_eq(conf.http, RATION__HTTP_2_PRIOR);
-	cr_expect_eq(conf.public_only, 1);
+	cr_expect_eq(conf.public_only, 0);
 	cr_expect_eq(conf.node_strategy, RATION__NODES_BALANCED);
 	cr_expect_eq(conf.node_recover_ns, 9 * S);
 	cr_expect_eq(conf.failover, 0);
@@ -184,7 +184,7 @@ Test(config_http, E2_a_service_without_a_place_is_refused_at_load)
 	struct ration__service_conf conf;
 
 	expect_refused("services: {n: {headers: {a: b}}}",
-		"t.yaml:1:26: services.n.headers.a: the service has no place to send to: it needs "
+		"t.yaml:1:29: services.n.headers.a: the service has no place to send to: it needs "
 		"uris, uri_file or a preset with a uri");
 	expect_refused("services:\n  n:\n    timeouts: {read: 3s}\n",
 		"t.yaml:3:22: services.n.timeouts.read: the service has no place to send to: it "
@@ -213,7 +213,7 @@ Test(config_http, what_contradicts_is_refused_where_it_stands)
 {
 	static const char *const cases[][2] = {
 		{N "auth: {bearer: a, basic_file: b}}}",
-			"52: services.n.auth.basic_file: of bearer, bearer_file and basic_file "
+			"65: services.n.auth.basic_file: of bearer, bearer_file and basic_file "
 			"only one may be set"},
 		{N "auth: {bearer_file: '/etc/{a'}}}",
 			"55: services.n.auth.bearer_file: expected a key's name in braces, such as "
@@ -232,10 +232,12 @@ Test(config_http, what_contradicts_is_refused_where_it_stands)
 			"60: services.n.tls.key_password_file: needs cert and key as well"},
 		{N "tls: {ca: /nowhere}}}",
 			"45: services.n.tls.ca: /nowhere: No such file or directory"},
-		{N "proxy_auth_file: /a}}",
-			"52: services.n.proxy_auth_file: needs proxy as well"},
+		{N "proxy_auth_file: /a}}", "52: services.n.proxy_auth_file: needs proxy as well"},
 		{N "proxy: none, proxy_auth_file: /a}}",
 			"65: services.n.proxy_auth_file: needs proxy as well"},
+		{N "proxy: environment, connections: {addresses: public}}}",
+			"80: services.n.connections.addresses: cannot be public: a proxy hides "
+			"whom it connects to"},
 		{N "uri_file: /a}}",
 			"45: services.n.uri_file: of uris and uri_file only one may be set"},
 		{"services: {n: {uris: [http://h], tls: {ca: /etc/passwd}}}",
@@ -246,7 +248,7 @@ Test(config_http, what_contradicts_is_refused_where_it_stands)
 		{"services: {n: {uri_file: /nowhere}}",
 			"26: services.n.uri_file: /nowhere: No such file or directory"},
 		{"services: {n: {uri_file: /tmp}}",
-			"26: services.n.uri_file: /tmp: Is a directory"},
+			"26: services.n.uri_file: /tmp: not a regular file"},
 	};
 	char text[256];
 
@@ -260,11 +262,18 @@ Test(config_http, certificates_for_redirects_and_files_of_nodes_are_used)
 {
 	struct ration__service_conf conf;
 
-	service_into("services: {n: {uris: ['http://h'], tls: {ca: /etc}, response: {redirects: "
-		     "any}, auth: {bearer_file: '/etc/{tenant}'}}}",
+	service_into(
+		"services: {n: {uris: ['http://h'], tls: {ca: /etc}, response: {redirects: "
+		"any}, auth: {bearer_file: '/etc/{tenant}'}, connections: {addresses: public}}}",
 		&conf);
+	cr_expect_eq(conf.public_only, 1);
 	cr_expect_str_eq(conf.tls.ca, "/etc"); /* folders are read by OpenSSL */
 	cr_expect_str_eq(conf.auth.bearer_file, "/etc/{tenant}");
+	ration__service_conf_fini(&conf);
+	/* only the folder must be there, and be one of this process's where none is named */
+	service_into(N "auth: {bearer_file: '/etc/of-{tenant}/token'}}}", &conf);
+	ration__service_conf_fini(&conf);
+	service_into(N "auth: {bearer_file: 'of-{tenant}'}}}", &conf);
 	ration__service_conf_fini(&conf);
 }
 
@@ -358,8 +367,7 @@ Test(config_http, secrets_are_in_no_dump_and_no_error)
 	cr_expect_not_null(strstr(text, "# bearer: (hidden)\n"));
 	free(text);
 	for (size_t i = 0; i < RATION__COUNT(bad); i++) {
-		cr_expect_eq(
-			ration_config_set(config, bad[i][0], bad[i][1], &err), RATION_ECONFIG);
+		cr_expect_eq(ration_config_set(config, bad[i][0], bad[i][1], &err), RATION_ECONFIG);
 		expect_clean(ration_error_text(err));
 		ration_error_free(err);
 		err = NULL;

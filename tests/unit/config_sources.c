@@ -14,18 +14,20 @@ static ration_config *with_env(const char *text, const char *const *env)
 	ration_config *config = loaded(text);
 	ration_error *err = NULL;
 
-	cr_assert_eq(ration_config_load_env(config, NULL, env, &err), 0, "%s",
-		ration_error_text(err));
+	cr_assert_eq(
+		ration_config_load_env(config, NULL, env, &err), 0, "%s", ration_error_text(err));
 	return config;
 }
 
 Test(config_sources, R9_variables_supply_configuration_over_the_files)
 {
 	static const char *const env[] = {"HOME=/root", "RATION_STORE=/x", "RATION=1",
-		"RATION__STORE__PATH=/var/lib/ration", "RATION__services__notion__timeouts__read=15s",
+		"RATION__STORE__PATH=/var/lib/ration",
+		"RATION__services__notion__timeouts__read=15s",
 		"RATION__SERVICES__NOTION__BREAKER__TRIP_AFTER=7",
 		"RATION__Services__Reports_DB__Limits__Per_Agent__Rate=9/s",
-		"RATION__SERVICES__NEW__URIS=https://new", "RATION__SERVICES__NEW__RETRY__RETRIES=0",
+		"RATION__SERVICES__NEW__URIS=https://new",
+		"RATION__SERVICES__NEW__RETRY__RETRIES=0",
 		"RATION__SERVICES__NEW__HEADERS__X_API_KEY=a=b", "OTHER__SERVICES__NEW__MODE=x",
 		NULL};
 	ration_config *config = with_env("services: {notion: {uris: 'http://h', timeouts: {read: "
@@ -70,7 +72,7 @@ Test(config_sources, R9_bad_variables_are_named_and_then_none_is_taken)
 				     "services__NAME__timeouts__read behind the prefix"},
 		{"RATION__SERVICES__A_B__MODE=observe",
 			"RATION__SERVICES__A_B__MODE: \"A_B\" may mean several names that there "
-			"are, \"a-b\" among them: set it in a file"},
+			"are, \"a.b\" among them: set it in a file"},
 		{"RATION__ENVIRONMENTS__DEV__LOG__LEVEL=info",
 			"RATION__ENVIRONMENTS__DEV__LOG__LEVEL: environments.dev.log.level: stands "
 			"in files only: expected a map"},
@@ -147,8 +149,8 @@ Test(config_sources, an_environment_holds_over_the_rest_once_it_is_chosen)
 			     "2}}}",
 			     "b", NULL),
 		0);
-	cr_expect_eq(ration_config_overlay(config, "production", &err), 0, "%s",
-		ration_error_text(err));
+	cr_expect_eq(
+		ration_config_overlay(config, "production", &err), 0, "%s", ration_error_text(err));
 	cr_expect_str_eq(ration_config_get(config, "services.n.uris"), "[https://h]");
 	cr_expect_str_eq(ration_config_get(config, "services.n.timeouts.read"), "1s");
 	cr_expect_str_eq(ration_config_get(config, "services.n.retry.attempts"), "5");
@@ -170,8 +172,8 @@ Test(config_sources, an_unknown_environment_is_answered_with_those_that_there_ar
 	ration_error *err = NULL;
 
 	cr_expect_eq(ration_config_overlay(config, "prod", &err), RATION_ECONFIG);
-	cr_expect_str_eq(ration_error_text(err),
-		"\"prod\": no such environment; known are production, dev");
+	cr_expect_str_eq(
+		ration_error_text(err), "\"prod\": no such environment; known are dev, production");
 	ration_error_free(err);
 	err = NULL;
 	cr_expect_eq(ration_config_overlay(empty, "prod", &err), RATION_ECONFIG);
@@ -226,8 +228,8 @@ static void profile_into(
 	ration_config *config = loaded(text);
 	ration_error *err = NULL;
 
-	cr_assert_eq(ration__config_rules(config, "n", rules, &err), 0, "%s",
-		ration_error_text(err));
+	cr_assert_eq(
+		ration__config_rules(config, "n", rules, &err), 0, "%s", ration_error_text(err));
 	cr_assert_eq(
 		ration__config_service(config, "n", conf, &err), 0, "%s", ration_error_text(err));
 	ration_config_free(config);

@@ -56,3 +56,41 @@ TESTS += tests/unit/test_http_faults
 tests_unit_test_http_faults_SOURCES = tests/unit/http_faults.c $(http_upstream)
 tests_unit_test_http_faults_CFLAGS = $(suite_cflags)
 tests_unit_test_http_faults_LDADD = $(suite_ldadd)
+
+check_PROGRAMS += tests/unit/test_http_redirect
+TESTS += tests/unit/test_http_redirect
+tests_unit_test_http_redirect_SOURCES = tests/unit/http_redirect.c tests/unit/http_leaks.h
+tests_unit_test_http_redirect_CFLAGS = $(suite_cflags)
+tests_unit_test_http_redirect_LDADD = $(suite_ldadd)
+
+check_PROGRAMS += tests/unit/test_http_body
+TESTS += tests/unit/test_http_body
+tests_unit_test_http_body_SOURCES = tests/unit/http_body.c $(http_upstream)
+tests_unit_test_http_body_CFLAGS = $(suite_cflags)
+tests_unit_test_http_body_LDADD = $(suite_ldadd)
+
+check_PROGRAMS += tests/unit/test_http_sink
+TESTS += tests/unit/test_http_sink
+tests_unit_test_http_sink_SOURCES = tests/unit/http_sink.c $(http_upstream)
+tests_unit_test_http_sink_CFLAGS = $(suite_cflags)
+tests_unit_test_http_sink_LDADD = $(suite_ldadd)
+
+http_peers = $(http_upstream) tests/unit/http_peer.c tests/unit/http_peer.h
+
+check_PROGRAMS += tests/unit/test_http_connect
+TESTS += tests/unit/test_http_connect
+tests_unit_test_http_connect_SOURCES = tests/unit/http_connect.c $(http_upstream)
+tests_unit_test_http_connect_CFLAGS = $(suite_cflags)
+tests_unit_test_http_connect_LDADD = $(suite_ldadd)
+
+check_PROGRAMS += tests/unit/test_http_tls
+TESTS += tests/unit/test_http_tls
+tests_unit_test_http_tls_SOURCES = tests/unit/http_tls.c $(http_peers)
+tests_unit_test_http_tls_CFLAGS = $(suite_cflags)
+tests_unit_test_http_tls_LDADD = $(suite_ldadd)
+
+check_PROGRAMS += tests/unit/test_http_h2
+TESTS += tests/unit/test_http_h2
+tests_unit_test_http_h2_SOURCES = tests/unit/http_h2.c $(http_peers)
+tests_unit_test_http_h2_CFLAGS = $(suite_cflags)
+tests_unit_test_http_h2_LDADD = $(suite_ldadd) $(curl_LIBS)

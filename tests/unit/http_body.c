@@ -214,8 +214,7 @@ Test(body, R25_basic_authentication)
 		"Basic QWxhZGRpbjpvcGVuIHNlc2FtZQ==");
 	for (size_t i = 0; i < RATION__COUNT(refused); i++) {
 		request = new_post();
-		cr_expect_eq(
-			ration_request_set_basic_auth(request, refused[i][0], refused[i][1]),
+		cr_expect_eq(ration_request_set_basic_auth(request, refused[i][0], refused[i][1]),
 			RATION_EHEADER);
 		ration_request_free(request);
 	}

@@ -118,6 +118,7 @@ static void expect_refused(struct loop *l, const char *why)
 
 Test(connect, private_addresses_are_refused_before_a_connection)
 {
+	struct ration__multi_stats stats;
 	struct loop l;
 	char base[64];
 
@@ -131,6 +132,8 @@ Test(connect, private_addresses_are_refused_before_a_connection)
 	expect_refused(&l, "mapped");
 	snprintf(base, sizeof(base), "http://0x7f.1:%d", l.server.port);
 	expect_refused(&l, "another spelling");
+	ration__multi_stats(l.multi, &stats);
+	cr_expect_eq(stats.connects, 0);
 	cr_expect_eq(l.server.connections, 0);
 	loop_fini(&l);
 }
@@ -231,9 +234,8 @@ Test(connect, a_proxys_credentials_come_from_a_file)
 	l.service.proxy_auth_file = path;
 	l.service.base = "http://upstream.test";
 	expect_body(&l, "tunnelled");
-	cr_expect_not_null(
-		strstr(connect_head, "Proxy-Authorization: Basic dXNlcjpwYXNz\r\n"), "%s",
-		connect_head);
+	cr_expect_not_null(strstr(connect_head, "Proxy-Authorization: Basic dXNlcjpwYXNz\r\n"),
+		"%s", connect_head);
 	cr_expect_null(strstr(l.server.last_head, "Proxy-Authorization"));
 	/* not another proxy's */
 	l.service.proxy_auth_file = NULL;

@@ -150,10 +150,10 @@ void peer_nginx(struct peer *peer, const struct kit *kit, const char *options, c
 void peer_nghttpd(struct peer *peer, const struct kit *kit, int tls)
 {
 	char port[16], key[128], cert[128];
-	const char *clear[] = {"nghttpd", "--no-tls", "-a", "127.0.0.1", "-d", kit->folder, port,
-		NULL};
-	const char *sealed[] = {"nghttpd", "-a", "127.0.0.1", "-d", kit->folder, port, key, cert,
-		NULL};
+	const char *clear[] = {
+		"nghttpd", "--no-tls", "-a", "127.0.0.1", "-d", kit->folder, port, NULL};
+	const char *sealed[] = {
+		"nghttpd", "-a", "127.0.0.1", "-d", kit->folder, port, key, cert, NULL};
 
 	need("nghttpd");
 	peer->port = free_port();

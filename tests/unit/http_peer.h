@@ -8,8 +8,8 @@
 #include <sys/types.h>
 
 /* A folder with ca.pem, other.pem (another authority), cas/ (ca.pem, as a directory), server.pem
- * and .key (for localhost and 127.0.0.1), alice.pem and .key, bob.pem and .key, sealed.key (alice's,
- * encrypted), password and wrong (files). */
+ * and .key (for localhost and 127.0.0.1), alice.pem and .key, bob.pem and .key, sealed.key
+ * (alice's, encrypted), password and wrong (files). */
 struct kit {
 	char folder[64];
 };

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 #include "base/util.h"
 #include "http/redirect.h"
 #include "http_leaks.h"
@@ -301,4 +302,45 @@ Test(http_redirect, which_statuses)
 			status == 301 || status == 302 || status == 303 || status == 307 ||
 				status == 308,
 			"%d", status);
+}
+
+Test(http_redirect, whatever_it_is_what_comes_out_is_a_clean_url)
+{
+	static const char *const parts[] = {"/", ".", "..", "//", "?", "#", ":", "@",
+		"http:", "https://", "one.example", "x.example", "%2e", "%2E%2e", "%", "\\", "a",
+		"b;c", " ", "\t", "\x01", "\xff", "[::1]", ":443", "\"", "&"};
+	struct step step = step_of(302, "GET");
+	uint64_t dice = 1;
+	int followed = 0;
+
+	step.conf.redirects = RATION__REDIRECTS_ANY;
+	for (int i = 0; i < 20000; i++) {
+		char location[256] = "";
+		const char *url, *path;
+
+		for (int n = 0; n < i % 9; n++) {
+			dice = dice * UINT64_C(6364136223846793005) + 1442695040888963407;
+			strcat(location, parts[(dice >> 33) % RATION__COUNT(parts)]);
+		}
+		url = led(&step, "https://one.example/b/c/d?q", location);
+		if (*url == '(')
+			continue;
+		followed++;
+		cr_assert_eq(strncasecmp(url, "https://", 8), 0, "%s: %s", location, url);
+		path = strchr(url + 8, '/');
+		cr_assert(path, "%s: %s", location, url);
+		cr_assert_not(memchr(url, '@', (size_t)(path - url)), "%s: %s", location, url);
+		for (const char *at = url; *at; at++)
+			cr_assert(*at > ' ' && *at < 0x7f && !strchr("#\\\"", *at), "%s: %s",
+				location, url);
+		for (const char *at = path; at && at < path + strcspn(path, "?");
+			at = strchr(at + 1, '/')) {
+			size_t length = strcspn(at + 1, "/?");
+
+			cr_assert_not(length == 1 && at[1] == '.', "%s: %s", location, url);
+			cr_assert_not(
+				length == 2 && !strncmp(at + 1, "..", 2), "%s: %s", location, url);
+		}
+	}
+	cr_expect_gt(followed, 5000);
 }

@@ -38,13 +38,28 @@ tests_unit_test_pool_nodes_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
 tests_unit_test_pool_nodes_CFLAGS = $(suite_cflags)
 tests_unit_test_pool_nodes_LDADD = $(suite_ldadd)
 
+check_PROGRAMS += tests/unit/test_pool_token
+TESTS += tests/unit/test_pool_token
+tests_unit_test_pool_token_SOURCES = tests/unit/pool_token.c tests/unit/http_leaks.h
+tests_unit_test_pool_token_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
+tests_unit_test_pool_token_CFLAGS = $(suite_cflags)
+tests_unit_test_pool_token_LDADD = $(suite_ldadd)
+
 # Plain programs, so that they run under ThreadSanitizer too; argument: how much of it.
 check_PROGRAMS += tests/stress/pool_inbox tests/stress/pool_jobs tests/stress/pool_chaos
 TESTS += tests/stress/pool_inbox tests/stress/pool_jobs tests/stress/pool_chaos
 tests_stress_pool_chaos_SOURCES = tests/stress/pool_chaos.c
 tests_stress_pool_chaos_LDADD = src/libcore.la
+check_PROGRAMS += tests/stress/pool_nodes
+TESTS += tests/stress/pool_nodes
+tests_stress_pool_nodes_SOURCES = tests/stress/pool_nodes.c
+tests_stress_pool_nodes_LDADD = src/libcore.la
 tests_stress_pool_inbox_SOURCES = tests/stress/pool_inbox.c
 tests_stress_pool_inbox_LDADD = src/libcore.la
 tests_stress_pool_jobs_SOURCES = tests/stress/pool_jobs.c tests/unit/http_server.c \
 	tests/unit/http_server.h
 tests_stress_pool_jobs_LDADD = src/libcore.la
+check_PROGRAMS += tests/stress/pool_tokens
+TESTS += tests/stress/pool_tokens
+tests_stress_pool_tokens_SOURCES = tests/stress/pool_tokens.c
+tests_stress_pool_tokens_LDADD = src/libcore.la
