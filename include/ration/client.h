@@ -94,8 +94,7 @@ RATION_EXPORT int ration_request_set_body_file(
 	ration_request *request, const char *path, const char *content_type);
 /* Puts up to size bytes into buffer and returns how many; 0: the end. RATION_EAGAIN: none at the
  * moment, ration_resume goes on. Anything else below 0 ends the job with RATION_EIO. [W] */
-typedef ptrdiff_t (*ration_source_fn)(
-	void *arg, ration_ticket ticket, void *buffer, size_t size);
+typedef ptrdiff_t (*ration_source_fn)(void *arg, ration_ticket ticket, void *buffer, size_t size);
 /* Called before the first read of every attempt, the first one too: back to the beginning. 0, or
  * below 0: it cannot. [W] */
 typedef int (*ration_rewind_fn)(void *arg);
@@ -176,7 +175,8 @@ RATION_EXPORT int ration_get(
 
 /* One GET of the service's health path (`health`, "/" unless set), governed as any other and sent
  * once at most: is the service there, and does it let us in? timeout_ms: all of it, waits included;
- * -1 as long as its jobs may take. Returns as ration_perform, with a response where that has one. */
+ * -1 as long as its jobs may take. Returns as ration_perform, with a response where that has one.
+ */
 RATION_EXPORT int ration_client_probe(
 	ration_client *client, const char *service, int64_t timeout_ms, ration_response **out);
 /* Makes so many connections to each of the service's nodes, by as many GETs of the health path at
@@ -191,13 +191,13 @@ RATION_EXPORT int ration_client_warm(
 
 /* Numbers of this client now. [any] */
 struct ration_counts {
-	uint64_t size;	    /* set to sizeof by the caller; fields beyond are untouched */
-	uint64_t queued;    /* submitted, not in flight */
-	uint64_t in_flight; /* attempts on the wire */
-	uint64_t waiting;   /* between attempts */
-	uint64_t completed; /* jobs ended, all time */
-	uint64_t sent;	    /* attempts started, all time */
-	uint64_t connects;  /* connections made, all time */
+	uint64_t size;		 /* set to sizeof by the caller; fields beyond are untouched */
+	uint64_t queued;	 /* submitted, not in flight */
+	uint64_t in_flight;	 /* attempts on the wire */
+	uint64_t waiting;	 /* between attempts */
+	uint64_t completed;	 /* jobs ended, all time */
+	uint64_t sent;		 /* attempts started, all time */
+	uint64_t connects;	 /* connections made, all time */
 	uint64_t tls_handshakes; /* resumed ones too, all time */
 };
 RATION_EXPORT int ration_client_counts(const ration_client *client, struct ration_counts *out);
@@ -236,8 +236,8 @@ RATION_EXPORT int ration_response_truncated(const ration_response *response);
 RATION_EXPORT int ration_response_attempts(const ration_response *response);
 /* attempts: each send, the hops of redirects among them; only the last 8 are remembered, and i
  * counts from 0, the oldest of these. Outputs may be NULL: the node's base URI (as long as the
- * response; "": a redirect led to another origin), RATION_E* or 0 when it was accepted, the status or 0, and how long it took. 0, or
- * RATION_EEMPTY: there is no such attempt. */
+ * response; "": a redirect led to another origin), RATION_E* or 0 when it was accepted, the status
+ * or 0, and how long it took. 0, or RATION_EEMPTY: there is no such attempt. */
 RATION_EXPORT int ration_response_attempt(const ration_response *response, size_t i,
 	const char **node, int *code, int *status, double *ms);
 /* Why a job that would have been made again was not. Its code is that of its last attempt: the

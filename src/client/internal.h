@@ -26,20 +26,21 @@ struct ration__client_service {
 	struct ration__fairness_conf fairness_conf;
 	struct ration__fairness fairness; /* the same, as the pool wants it; weights owned */
 	struct ration__pool_service *pool;
-	struct ration__nodes *nodes;   /* NULL: not HTTP */
+	struct ration__nodes *nodes;	/* NULL: not HTTP */
 	struct ration__uri_watch *uris; /* NULL: they stand in no file */
-	struct ration__tokens *tokens; /* NULL: none */
-	unsigned context_keys;	       /* see ration__client_context_keys */
+	struct ration__tokens *tokens;	/* NULL: none */
+	unsigned context_keys;		/* see ration__client_context_keys */
 };
 
 struct ration_client {
 	struct ration__engine *engine;
 	struct ration__pool *pool;
 	struct ration__config_hooks hooks;
-	pthread_mutex_t mutex; /* one service is added at a time */
+	pthread_mutex_t mutex;	     /* one service is added at a time */
 	struct ration__watch *watch; /* of files; NULL: nothing is to be watched */
 	pthread_mutex_t context_mutex;
-	_Atomic(ration_context *) context; /* written under it, read without to see that it is NULL */
+	_Atomic(ration_context *)
+		context; /* written under it, read without to see that it is NULL */
 	_Atomic(struct ration__client_service *) services[RATION__SERVICE_HEADS];
 };
 

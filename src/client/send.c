@@ -37,9 +37,8 @@ static int64_t total_ns_of(
 	int64_t total_ns = conf->timeouts.total_ns, left_ns = RATION__NEVER;
 
 	if (view->deadline_ms >= 0)
-		total_ns =
-			ration__min64(view->deadline_ms, RATION__NEVER / RATION__NS_PER_MS / 2) *
-			RATION__NS_PER_MS;
+		total_ns = ration__min64(view->deadline_ms, RATION__NEVER / RATION__NS_PER_MS / 2) *
+			   RATION__NS_PER_MS;
 	if (view->context)
 		left_ns = ration__context_left_ns(view->context);
 	if (left_ns >= RATION__NEVER)

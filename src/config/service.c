@@ -107,6 +107,43 @@ static int check_service(
 	return rc ? rc : check_backoff(config, conf->name, "throttle", &conf->retry.throttle, err);
 }
 
+#define CONNECTIONS_MAX 100
+#define CONNECTIONS_UNLIMITED 65535
+#define LEARNED_MAX 200 /* concurrency.max of a limit that learns, unless set */
+
+static uint32_t number_of(
+	const ration_config *config, const char *service, const char *pattern, bool *is_set)
+{
+	const struct ration__setting *setting;
+	struct ration__value value = {0};
+	struct ration__path path;
+
+	*is_set = ration__bind_entry(config, pattern, service, NULL) != NULL;
+	ration__bind_path(&path, pattern, service, NULL);
+	setting = ration__schema_find(&path);
+	ration__value_parse(setting, ration__bind_text(config, setting, service, NULL), &value);
+	return (uint32_t)value.integer;
+}
+
+/* Whoever allows more calls in flight means connections for them. */
+static void fill_connections(
+	const ration_config *config, const char *service, struct ration__service_conf *conf)
+{
+	const struct ration__entry *algorithm =
+		ration__bind_entry(config, "services.*.concurrency.algorithm", service, NULL);
+	bool is_set;
+	uint32_t calls;
+
+	if (conf->connections_max)
+		return;
+	calls = number_of(config, service, "services.*.concurrency.max", &is_set);
+	if (!is_set && algorithm && strcmp(algorithm->text, "fixed") != 0)
+		calls = LEARNED_MAX;
+	if (!calls)
+		calls = CONNECTIONS_UNLIMITED;
+	conf->connections_max = calls > CONNECTIONS_MAX ? calls : CONNECTIONS_MAX;
+}
+
 int ration__config_service(const ration_config *config, const char *service,
 	struct ration__service_conf *out, ration_error **err)
 {
@@ -119,6 +156,7 @@ int ration__config_service(const ration_config *config, const char *service,
 		return ration__bind_fail_service(service, err);
 	ration__bind_all(config, RATION__TARGET_SERVICE, "services.*.", service, NULL, &conf);
 	bind_statuses(config, service, &conf);
+	fill_connections(config, service, &conf);
 	conf.name = service;
 	rc = check_service(config, &conf, err);
 	if (rc == 0)

@@ -254,8 +254,8 @@ int ration__guard_record(struct ration__keyset *keyset, const struct ration__set
 /* The retry budget alone, of calls that hold no grant: pays for a retry (*cost is what it cost,
  * negative: none is left), or with RATION__NO_RETRY hears of a success, which gives last_cost back.
  * [any] [B] */
-int ration__guard_budget(struct ration__keyset *keyset, enum ration__wants_retry retry,
-	int last_cost, int *cost);
+int ration__guard_budget(
+	struct ration__keyset *keyset, enum ration__wants_retry retry, int last_cost, int *cost);
 /* A backoff signal by hand: every adaptive limit of these keys decreases, and nobody sends for
  * for_ns (0: the adaptive limits' own cooldown only). [any] [B] */
 int ration__guard_backoff(struct ration__keyset *keyset, int64_t for_ns);

@@ -1,5 +1,5 @@
 # src/http: requests, responses, transfers. libcurl is known to attempt, connect, curlcode, fail,
-# multi, receive, sockets and transfer, and to no other folder.
+# kept, multi, receive, sockets and transfer, and to no other folder.
 src_libcore_la_SOURCES += \
 	src/http/address.c src/http/address.h \
 	src/http/answer.c src/http/answer.h \
@@ -15,6 +15,7 @@ src_libcore_la_SOURCES += \
 	src/http/fail.c src/http/fail.h \
 	src/http/hints.c src/http/hints.h \
 	src/http/json.c src/http/json.h \
+	src/http/kept.c src/http/kept.h \
 	src/http/limits.h \
 	src/http/line.c \
 	src/http/multi.c src/http/multi.h \

@@ -7,24 +7,22 @@
  *
  * Not thread safe: one thread per multi.
  */
-#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include "base/util.h"
 #include "http/connect.h"
+#include "http/kept.h"
 #include "http/resolve.h"
 #include "http/sockets.h"
 #include "http/transfer.h"
 
 /* 7.88.1 may drop timers due in under a millisecond: its timers are run at least this often. */
 #define CURL_TICK_NS RATION__NS_PER_S
-/* How long a peak of active transfers keeps its connections open (once to twice this). */
-#define PEAK_PERIOD_NS (INT64_C(15) * RATION__NS_PER_S)
 #define FREE_MAX 1024 /* handles kept for reuse; some 6 KiB each */
 
 struct ration__multi {
 	CURLM *curl;
-	CURLSH *share; /* TLS sessions; no locks: one thread */
+	struct ration__kept kept;
 	struct ration__sockets sockets;
 	struct ration__heap heap;
 	struct ration__transport transport;
@@ -32,16 +30,9 @@ struct ration__multi {
 	struct ration__link active, ended, touched;
 	struct ration__transfer *free_list;
 	uint32_t free_count, active_count; /* active and ended */
-	uint32_t connections_idle;
-	int64_t connection_age_ns;
-	int64_t now_ns;		    /* of the last call that told */
-	int64_t curl_due_ns;	    /* what libcurl's timer callback asked for */
-	int64_t curl_latest_ns;	    /* run its timers then at the latest */
-	uint32_t peak, peak_before; /* most active, this period and the one before */
-	int64_t peak_until_ns;
-	long connections_max; /* as set at libcurl */
-	bool multiplexes;
-	_Atomic uint64_t connects, handshakes, reused; /* written here, read by anyone */
+	int64_t now_ns;			   /* of the last call that told */
+	int64_t curl_due_ns;		   /* what libcurl's timer callback asked for */
+	int64_t curl_latest_ns;		   /* run its timers then at the latest */
 };
 
 /* Only notes: acting here would be libcurl calling itself. */
@@ -63,12 +54,6 @@ static CURLMcode setup(struct ration__multi *m)
 		rc = curl_multi_setopt(m->curl, CURLMOPT_TIMERFUNCTION, on_timer);
 	if (!rc)
 		rc = curl_multi_setopt(m->curl, CURLMOPT_TIMERDATA, m);
-	if (!rc) /* until somebody asks for HTTP/2: no search for what could be shared */
-		rc = curl_multi_setopt(m->curl, CURLMOPT_PIPELINING, (long)CURLPIPE_NOTHING);
-	if (!rc) {
-		m->connections_max = m->connections_idle ? m->connections_idle : 1;
-		rc = curl_multi_setopt(m->curl, CURLMOPT_MAXCONNECTS, m->connections_max);
-	}
 	return rc;
 }
 
@@ -82,8 +67,6 @@ int ration__multi_new(const struct ration__multi_options *options, struct ration
 	if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
 		goto global_init;
 	m->sockets.epoll_fd = options->epoll_fd;
-	m->connections_idle = options->connections_idle;
-	m->connection_age_ns = options->connection_age_ns;
 	m->transport = options->transport;
 	m->curl_due_ns = m->curl_latest_ns = RATION__NEVER;
 	ration__heap_init(&m->heap);
@@ -92,17 +75,14 @@ int ration__multi_new(const struct ration__multi_options *options, struct ration
 	ration__link_init(&m->ended);
 	ration__link_init(&m->touched);
 	m->curl = curl_multi_init();
-	m->share = curl_share_init();
-	if (!m->curl || !m->share ||
-		curl_share_setopt(m->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION) !=
-			CURLSHE_OK ||
-		setup(m) != CURLM_OK)
+	if (!m->curl || setup(m) != CURLM_OK ||
+		ration__kept_init(&m->kept, m->curl, options->connections_idle,
+			options->connection_age_ns) != 0)
 		goto multi_init;
 	*multi = m;
 	return 0;
 multi_init:
 	curl_multi_cleanup(m->curl);
-	curl_share_cleanup(m->share);
 	curl_global_cleanup();
 global_init:
 	free(m);
@@ -120,33 +100,6 @@ static struct ration__transfer *transfer_of(struct ration__link *link)
 static bool is_resolved(const struct ration__transfer *t)
 {
 	return t->has_socket || t->sends;
-}
-
-static void add(_Atomic uint64_t *counter, long n)
-{
-	atomic_store_explicit(counter,
-		atomic_load_explicit(counter, memory_order_relaxed) + (uint64_t)n,
-		memory_order_relaxed);
-}
-
-/* Not before it has come so far: until then the handle still tells of its last transfer. */
-static void count_connects(struct ration__multi *m, const struct ration__transfer *t)
-{
-	curl_off_t handshake_us = 0;
-	long connects = 0;
-
-	if (!is_resolved(t) || t->exchange)
-		return;
-	curl_easy_getinfo(t->easy, CURLINFO_NUM_CONNECTS, &connects);
-	if (connects <= 0) {
-		if (t->sends)
-			add(&m->reused, 1);
-		return;
-	}
-	add(&m->connects, connects);
-	curl_easy_getinfo(t->easy, CURLINFO_APPCONNECT_TIME_T, &handshake_us);
-	if (handshake_us > 0)
-		add(&m->handshakes, 1);
 }
 
 static void release(struct ration__multi *m, struct ration__transfer *t)
@@ -179,35 +132,11 @@ static struct ration__transfer *acquire(struct ration__multi *m)
 		return t;
 	}
 	t = ration__transfer_new(&m->sockets, &m->touched);
-	/* Seconds are libcurl's unit here: rounded down, so that none is used that is too old. */
-	long age_s = (long)ration__min64(m->connection_age_ns / RATION__NS_PER_S, INT32_MAX);
-
-	if (t && (curl_easy_setopt(t->easy, CURLOPT_MAXAGE_CONN, age_s) != CURLE_OK ||
-			 curl_easy_setopt(t->easy, CURLOPT_SHARE, m->share) != CURLE_OK)) {
+	if (t && ration__kept_setopt(&m->kept, t->easy) != CURLE_OK) {
 		ration__transfer_free(t);
 		return NULL;
 	}
 	return t;
-}
-
-/* libcurl's limit counts connections in use: at less than those, each request would close one. */
-static void keep_connections(struct ration__multi *m)
-{
-	long want;
-
-	m->peak = m->active_count > m->peak ? m->active_count : m->peak;
-	if (m->now_ns >= m->peak_until_ns) {
-		m->peak_before = m->peak;
-		m->peak = m->active_count;
-		m->peak_until_ns = m->now_ns + PEAK_PERIOD_NS;
-	}
-	want = m->peak > m->peak_before ? m->peak : m->peak_before;
-	if (want < (long)m->connections_idle)
-		want = m->connections_idle;
-	if (want == m->connections_max || want == 0)
-		return;
-	if (curl_multi_setopt(m->curl, CURLMOPT_MAXCONNECTS, want) == CURLM_OK)
-		m->connections_max = want;
 }
 
 static void end(struct ration__multi *m, struct ration__transfer *t)
@@ -223,14 +152,9 @@ static int hand_over(struct ration__multi *m, struct ration__transfer *t)
 {
 	if (m->transport.fn) /* the next tick takes the first step: it is touched */
 		return ration__exchange_open(t);
-	if (t->multiplexed && !m->multiplexes) {
-		if (curl_multi_setopt(m->curl, CURLMOPT_PIPELINING, (long)CURLPIPE_MULTIPLEX) !=
-			CURLM_OK)
-			return RATION_ENOMEM;
-		m->multiplexes = true;
-	}
-	if (ration__resolve_enter(&m->resolve, t, m->now_ns) &&
-		curl_multi_add_handle(m->curl, t->easy) != CURLM_OK)
+	if (ration__kept_enter(&m->kept, t) != CURLM_OK ||
+		(ration__resolve_enter(&m->resolve, t, m->now_ns) &&
+			curl_multi_add_handle(m->curl, t->easy) != CURLM_OK))
 		return RATION_ENOMEM;
 	return 0;
 }
@@ -261,7 +185,7 @@ int ration__multi_start(struct ration__multi *m, const struct ration__send *send
 		release(m, t);
 		return code;
 	}
-	keep_connections(m);
+	ration__kept_follow(&m->kept, m->active_count, m->now_ns);
 	m->curl_latest_ns = ration__min64(m->curl_latest_ns, m->now_ns + CURL_TICK_NS);
 	*transfer = t;
 	return 0;
@@ -269,7 +193,7 @@ int ration__multi_start(struct ration__multi *m, const struct ration__send *send
 
 void ration__multi_cancel(struct ration__multi *m, struct ration__transfer *t)
 {
-	count_connects(m, t);
+	ration__kept_count(&m->kept, t);
 	curl_multi_remove_handle(m->curl, t->easy);
 	release(m, t);
 }
@@ -491,7 +415,7 @@ void *ration__multi_done(struct ration__multi *m, struct ration__attempt *attemp
 		return NULL;
 	t = transfer_of(m->ended.next);
 	user = t->user;
-	count_connects(m, t);
+	ration__kept_count(&m->kept, t);
 	/* The result first: removal may free what libcurl knows about the request. */
 	ration__transfer_result(t, m->now_ns, attempt);
 	if (t->exchange)
@@ -517,7 +441,7 @@ void ration__multi_free(struct ration__multi *m)
 	}
 	/* Closes the idle connections, and calls back for each. */
 	curl_multi_cleanup(m->curl);
-	curl_share_cleanup(m->share);
+	ration__kept_fini(&m->kept);
 	ration__sockets_fini(&m->sockets);
 	ration__heap_fini(&m->heap);
 	free(m);
@@ -526,7 +450,7 @@ void ration__multi_free(struct ration__multi *m)
 
 void ration__multi_stats(const struct ration__multi *m, struct ration__multi_stats *stats)
 {
-	stats->connects = atomic_load_explicit(&m->connects, memory_order_relaxed);
-	stats->handshakes = atomic_load_explicit(&m->handshakes, memory_order_relaxed);
-	stats->reused = atomic_load_explicit(&m->reused, memory_order_relaxed);
+	stats->connects = atomic_load_explicit(&m->kept.connects, memory_order_relaxed);
+	stats->handshakes = atomic_load_explicit(&m->kept.handshakes, memory_order_relaxed);
+	stats->reused = atomic_load_explicit(&m->kept.reused, memory_order_relaxed);
 }

@@ -43,7 +43,7 @@ struct ration__response_parts {
 	uint32_t wait_count;
 	const struct ration__cost *costs; /* the estimates; actual ones are read from last */
 	uint32_t cost_count;
-	const char *mode; /* "exact"; else how limits were decided */
+	const char *mode;  /* "exact"; else how limits were decided */
 	uint8_t exhausted; /* enum ration_exhausted */
 	void *user;
 };

@@ -33,7 +33,7 @@ struct ration_response {
 	const char *summary, *message; /* the message is the end of the summary */
 	const char *debug;
 	char debug_id[RATION__DEBUG_ID_SIZE]; /* "": all went well */
-	struct ration__attempt last; /* only headers and body */
+	struct ration__attempt last;	      /* only headers and body */
 	_Atomic(char *) line;
 	_Atomic(signed char) json; /* the body is: 1 yes, -1 no, 0 nobody has looked */
 };

@@ -77,20 +77,20 @@ struct ration__transfer {
 	bool cut;	     /* the body at its limit */
 	bool headers_cut;    /* the headers at theirs */
 	bool no_memory;
-	bool has_socket; /* so its name is resolved */
-	bool broken;	 /* its socket cannot be watched */
-	bool multiplexed; /* may share its connection with others: its socket's events say nothing
-			     about it */
-	bool has_secret;  /* the handle has what _connect_release takes out */
+	bool has_socket;   /* so its name is resolved */
+	bool broken;	   /* its socket cannot be watched */
+	bool multiplexed;  /* may share its connection with others: its socket's events say nothing
+			      about it */
+	bool has_secret;   /* the handle has what _connect_release takes out */
 	bool address_seen; /* one that it may connect to */
 	int refused;	   /* RATION_E*: it is not to be sent as it is, and why; 0 */
 	char refusal[RATION__REFUSAL_SIZE];
 	curl_off_t uploaded; /* of its body, when that was last looked at */
-	bool paused;		 /* by the caller's source or sink */
-	bool resumed;		 /* to go on in the next tick */
-	const char *failed;	 /* what could not be opened, read or written: ends with RATION_EIO */
-	bool fresh;		 /* the handle is set to make a connection */
-	bool decodes;		 /* the handle is set to ask for compressed answers */
+	bool paused;	     /* by the caller's source or sink */
+	bool resumed;	     /* to go on in the next tick */
+	const char *failed;  /* what could not be opened, read or written: ends with RATION_EIO */
+	bool fresh;	     /* the handle is set to make a connection */
+	bool decodes;	     /* the handle is set to ask for compressed answers */
 	uint64_t header_bytes;
 	struct ration__source source; /* of the body that is sent: of nothing when none is */
 	struct ration__sink sink;
@@ -100,8 +100,8 @@ struct ration__transfer {
 	CURLU *url;		      /* the origin only: parsed when it changes, not per request */
 	struct ration__buffer origin; /* its text */
 	struct ration__buffer connection; /* http/connect.c: what the handle is set to */
-	struct ration__buffer text;   /* request target and header lines made for this request */
-	struct curl_slist *nodes;     /* libcurl only reads the list, so its nodes may be ours */
+	struct ration__buffer text; /* request target and header lines made for this request */
+	struct curl_slist *nodes;   /* libcurl only reads the list, so its nodes may be ours */
 	size_t node_capacity;
 	bool plain; /* the handle is set to a GET without a body */
 	char error[CURL_ERROR_SIZE];

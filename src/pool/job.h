@@ -158,9 +158,9 @@ struct ration__flight {
 	uint32_t uncounted; /* of the attempts: those that led elsewhere, or to another token */
 	uint8_t phase;	    /* enum ration__flight_phase */
 	bool has_id, has_attempt;
-	bool picked;  /* the node is in use by this attempt */
+	bool picked;	/* the node is in use by this attempt */
 	bool connected; /* counted among its service's connections */
-	uint8_t stop; /* TOKEN: enum ration__job_end, with stop_code: to be ended when it comes */
+	uint8_t stop;	/* TOKEN: enum ration__job_end, with stop_code: to be ended when it comes */
 	int stop_code;
 	bool avoid; /* the last attempt failed on its node: another one, if there is one */
 	bool stale; /* one has met a connection that the server had closed, and was made again */

@@ -191,8 +191,8 @@ static bool get_node(struct ration__worker *worker, struct ration__flight *fligh
 		flight->node = NULL;
 		return true;
 	}
-	want.origin = flight->hop ? flight->hop->url
-				  : ration__call_pin(ration__job_call(job), job->conf);
+	want.origin =
+		flight->hop ? flight->hop->url : ration__call_pin(ration__job_call(job), job->conf);
 	if (want.origin)
 		want.origin_length = ration__call_origin_length(want.origin);
 	if (ration__nodes_pick(job->service->nodes, &want, &flight->node, &at_ns) == 0) {

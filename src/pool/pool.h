@@ -31,7 +31,7 @@ struct ration__pool_options {
 	ration_random_fn random; /* NULL: the library's own */
 	void *random_arg;
 	struct ration__transport transport; /* in place of the network */
-	ration_log_fn log; /* NULL: nobody listens */
+	ration_log_fn log;		    /* NULL: nobody listens */
 	void *log_arg;
 	enum ration_log_level log_level; /* less important ones are not made */
 };

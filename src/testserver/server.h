@@ -43,9 +43,9 @@ struct ts_options {
 	const char *port_file;
 	const char *log_file;
 	const char *token_file; /* NULL: no token is asked for */
-	int port;	       /* 0: any free one */
-	int64_t in_flight_max; /* 0: no cap */
-	int64_t timeout_ms;    /* 0: none */
+	int port;		/* 0: any free one */
+	int64_t in_flight_max;	/* 0: no cap */
+	int64_t timeout_ms;	/* 0: none */
 	struct ts_limit_conf limits[TS_LIMITS_MAX];
 	size_t limit_count;
 };

@@ -229,8 +229,8 @@ static int open_client(int port)
 	const char *const settings[][2] = {{"store.path", store}, {"workers.threads", "2"},
 		{"workers.queue_max", "100000"}, {"services.api.uris", uri},
 		{"services.api.concurrency.max", number}, {"services.api.breaker", "off"},
-		{"services.api.retry.attempts", "2"}, {"services.api.retry.budget", "off"},
-		{"services.api.retry.backoff.first", "1ms"},
+		{"services.api.connections.max", number}, {"services.api.retry.attempts", "2"},
+		{"services.api.retry.budget", "off"}, {"services.api.retry.backoff.first", "1ms"},
 		{"services.api.retry.backoff.max", "50ms"}, {"services.api.timeouts.read", "1h"},
 		{"services.api.timeouts.attempt", "1h"}, {"services.api.timeouts.connect", "1h"},
 		{"services.api.timeouts.total", "none"}};
