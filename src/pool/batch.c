@@ -15,18 +15,22 @@
 
 static int make_keyset(struct ration__lanes *lanes, struct ration__lane *lane, const char **missing)
 {
-	struct ration__pair keys[KEYS_MAX];
+	struct ration__pair keys[KEYS_MAX + 1];
 	const char *at = lane->keys;
+	size_t count = 0;
 
+	if (lane->of) /* first, so that it stands for one that the caller gave */
+		keys[count++] =
+			(struct ration__pair){RATION__NODE_KEY, ration__node_uri(lane->of)};
 	for (uint8_t i = 0; i < lane->key_count; i++) {
-		keys[i].name = at;
+		keys[count].name = at;
 		at += strlen(at) + 1;
-		keys[i].value = at;
+		keys[count++].value = at;
 		at += strlen(at) + 1;
 	}
 	lane->keyset_number = ++lanes->keyset_count;
 	return ration__keyset_new(
-		ration__lane_service(lane)->guard, keys, lane->key_count, &lane->keyset, missing);
+		ration__lane_service(lane)->guard, keys, count, &lane->keyset, missing);
 }
 
 /* The rules that the job does not pass: looked for once, while its lane's keyset stays the same. */
@@ -87,7 +91,7 @@ static bool take_one(struct ration__worker *worker, struct ration__claim *claim)
 		.costs = ration__job_costs(job),
 		.cost_count = job->cost_count,
 		.grant = &job->flight->grant,
-		.may_book = true,
+		.may_book = !lane->of || !ration__lanes_may_move(&worker->pool->lanes, job),
 		.skip = skip_of(lane, job)};
 	claim->answer.asked++;
 	return lane->head && claim->answer.asked < lane->window;

@@ -117,6 +117,23 @@ void ration__job_free(struct ration__job *job)
 	free(job);
 }
 
+bool ration__job_want(
+	const struct ration__job *job, int64_t now_ns, struct ration__node_want *want)
+{
+	const struct ration__flight *flight = job->flight;
+	const struct ration__hop *hop = flight ? flight->hop : NULL;
+
+	*want = (struct ration__node_want){.now_ns = now_ns};
+	if (hop && hop->foreign)
+		return false;
+	if (flight && flight->avoid)
+		want->avoid = flight->node;
+	want->origin = hop ? hop->url : ration__call_pin(ration__job_call(job), job->conf);
+	if (want->origin)
+		want->origin_length = ration__call_origin_length(want->origin);
+	return true;
+}
+
 void ration__flight_waited(struct ration__flight *flight, const char *name, int64_t ns)
 {
 	if (!name || ns <= 0)

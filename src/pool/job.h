@@ -85,7 +85,9 @@ struct ration__job {
 		int32_t code;	  /* DONE */
 		uint32_t skip_of; /* the lane's keyset that skip was made for; 0: none */
 	};
-	uint32_t skip; /* rules that do not apply to this call */
+	uint32_t skip;	/* rules that do not apply to this call */
+	uint32_t tried; /* bits of the nodes whose lanes it was in since its last attempt; all of
+			   them: it waits where it is */
 	uint32_t keys; /* offset of "name\0value\0" ... from the job; keys_length bytes */
 	uint16_t keys_length;
 	uint8_t key_count, cost_count;
@@ -176,6 +178,10 @@ struct ration__flight {
 	char id[RATION__UUID_SIZE];
 	struct ration__attempt attempt; /* the last; body and headers gone while RESTING */
 };
+
+/* Which nodes the job's next attempt may go to. False: a redirect led it to none of ours. */
+bool ration__job_want(
+	const struct ration__job *job, int64_t now_ns, struct ration__node_want *want);
 
 /* Adds to what was spent waiting for that; NULL or <= 0: nothing. */
 void ration__flight_waited(struct ration__flight *flight, const char *name, int64_t ns);

@@ -159,6 +159,8 @@ static const char *find_key(const char *keys, uint8_t count, const char *name)
 
 const char *ration__lane_key(const struct ration__lane *lane, const char *name)
 {
+	if (lane->of && strcmp(name, RATION__NODE_KEY) == 0)
+		return ration__node_uri(lane->of);
 	return find_key(lane->keys, lane->key_count, name);
 }
 
@@ -172,17 +174,55 @@ static const char *tenant_of(const struct ration__job *job)
 		       : "";
 }
 
-static bool is_lane_of(
-	const struct ration__lane *lane, const struct ration__job *job, uint32_t skip)
+/* What a lane is found by, beside its keys. */
+struct identity {
+	const struct ration__job *job;
+	const struct ration__node *node;
+	uint32_t skip;
+	uint64_t hash;
+};
+
+static struct identity identity_of(const struct ration__job *job, const struct ration__node *node)
 {
+	struct identity id = {.job = job, .node = node};
+	uint64_t seed[4] = {(uintptr_t)job->service, (uintptr_t)node, 0,
+		job->keys_length ? ration__hash64(ration__job_keys(job), job->keys_length) : 0};
+
+	if (job->service->looks)
+		id.skip = ration__rules_skip_call(
+			&job->service->rules, ration__job_method(job), ration__job_path(job));
+	seed[2] = (uint64_t)(uint8_t)job->priority << 32 | id.skip;
+	id.hash = ration__hash64(seed, sizeof(seed));
+	return id;
+}
+
+static bool is_lane(const struct ration__lane *lane, const struct identity *id)
+{
+	const struct ration__job *job = id->job;
+
 	return ration__lane_service(lane) == job->service && lane->priority == job->priority &&
-	       lane->skip == skip && lane->keys_length == job->keys_length &&
+	       lane->of == id->node && lane->skip == id->skip &&
+	       lane->keys_length == job->keys_length &&
 	       memcmp(lane->keys, ration__job_keys(job), job->keys_length) == 0;
 }
 
-static struct ration__lane *make_lane(
-	struct ration__lanes *lanes, const struct ration__job *job, uint32_t skip, uint64_t hash)
+static struct ration__lane *find(const struct ration__lanes *lanes, const struct identity *id)
 {
+	struct ration__entry *entry = ration__table_find(&lanes->table, id->hash);
+
+	for (; entry; entry = ration__table_again(entry)) {
+		struct ration__lane *lane = RATION__CONTAINER(entry, struct ration__lane, entry);
+
+		if (is_lane(lane, id))
+			return lane;
+	}
+	return NULL;
+}
+
+static struct ration__lane *make_lane(
+	struct ration__lanes *lanes, const struct identity *id, struct ration__node *node)
+{
+	const struct ration__job *job = id->job;
 	struct ration__lane *lane = calloc(1, sizeof(*lane) + job->keys_length);
 
 	if (!lane)
@@ -192,36 +232,35 @@ static struct ration__lane *make_lane(
 		free(lane);
 		return NULL;
 	}
-	lane->skip = skip;
+	lane->of = node;
+	lane->breaks = node && ration__service_rule_by_node(job->service, RATION__RULE_BREAKER);
+	lane->skip = id->skip;
 	lane->priority = job->priority;
 	lane->key_count = job->key_count;
 	lane->keys_length = job->keys_length;
 	memcpy(lane->keys, ration__job_keys(job), job->keys_length);
 	lane->tail = &lane->head;
 	lane->window = WINDOW_FIRST;
-	ration__table_add(&lanes->table, &lane->entry, hash);
+	ration__table_add(&lanes->table, &lane->entry, id->hash);
 	spare_add(lanes, lane);
 	return lane;
 }
 
-struct ration__lane *ration__lane_of(struct ration__lanes *lanes, const struct ration__job *job)
+struct ration__lane *ration__lane_find(const struct ration__lanes *lanes,
+	const struct ration__job *job, const struct ration__node *node)
 {
-	uint32_t skip = job->service->looks
-				? ration__rules_skip_call(&job->service->rules,
-					  ration__job_method(job), ration__job_path(job))
-				: 0;
-	uint64_t seed[3] = {(uintptr_t)job->service, (uint64_t)(uint8_t)job->priority << 32 | skip,
-		job->keys_length ? ration__hash64(ration__job_keys(job), job->keys_length) : 0};
-	uint64_t hash = ration__hash64(seed, sizeof(seed));
-	struct ration__entry *entry = ration__table_find(&lanes->table, hash);
+	struct identity id = identity_of(job, node);
 
-	for (; entry; entry = ration__table_again(entry)) {
-		struct ration__lane *lane = RATION__CONTAINER(entry, struct ration__lane, entry);
+	return find(lanes, &id);
+}
 
-		if (is_lane_of(lane, job, skip))
-			return lane;
-	}
-	return make_lane(lanes, job, skip, hash);
+struct ration__lane *ration__lane_of(
+	struct ration__lanes *lanes, const struct ration__job *job, struct ration__node *node)
+{
+	struct identity id = identity_of(job, node);
+	struct ration__lane *lane = find(lanes, &id);
+
+	return lane ? lane : make_lane(lanes, &id, node);
 }
 
 bool ration__denial_is_bound(int denial, int64_t at_ns, int64_t now_ns)

@@ -131,23 +131,21 @@ void ration__lanes_thin(struct ration__lanes *lanes, struct ration__lane *lane)
 
 int ration__lanes_add(struct ration__lanes *lanes, struct ration__job *job)
 {
-	struct ration__lane *lane = ration__lane_of(lanes, job);
+	struct ration__lane *lane = ration__service_by_node(job->service)
+					    ? ration__lanes_first(lanes, job)
+					    : ration__lane_of(lanes, job, NULL);
 	int rc;
 
 	if (!lane)
 		return RATION_ENOMEM;
 	if (lane->jobs && is_refused(lanes, lane, job)) {
-		lane->jobs++;
-		job->lane = lane;
+		ration__lane_join(lanes, job, lane);
 		return 0;
 	}
 	rc = arm(lanes, job);
 	if (rc < 0)
 		return rc;
-	if (lane->spare)
-		ration__lane_reuse(lanes, lane);
-	lane->jobs++;
-	job->lane = lane;
+	ration__lane_join(lanes, job, lane);
 	insert(lane->tail, lane, job);
 	enqueued(lanes, lane, job);
 	return 0;
@@ -191,12 +189,8 @@ void ration__lanes_remove(struct ration__lanes *lanes, struct ration__job *job)
 
 void ration__lanes_forget(struct ration__lanes *lanes, struct ration__job *job)
 {
-	struct ration__lane *lane = job->lane;
-
-	job->waited_for = ration__lane_reason(lane, job->mark_ns);
-	job->lane = NULL;
-	if (--lane->jobs == 0 && lane->state != RATION__LANE_CLAIMED)
-		ration__lane_set_aside(lanes, lane);
+	job->waited_for = ration__lane_reason(job->lane, job->mark_ns);
+	ration__lane_part(lanes, job);
 }
 
 struct ration__job *ration__lanes_expired(struct ration__lanes *lanes)

@@ -24,6 +24,8 @@
  * priority, then who became ready first. In a group: its tenants, priority, and who has waited
  * longest.
  *
+ * Of a service with rules per node, a lane is one node's, too: see node_lanes.c.
+ *
  * A lane's jobs also pass the same limits by method and path, as the pool last knew the rules, so
  * that a write that waits is in no read's way. When that knowledge is old, a job may stand in a
  * lane with others than it should; what it is asked for is right all the same.
@@ -59,6 +61,7 @@ struct ration__lane {
 	struct ration__entry entry;
 	struct ration__tenant *tenant;
 	struct ration__keyset *keyset; /* NULL: to be made at the next ask */
+	struct ration__node *of;       /* whose attempts its jobs wait for; NULL: any node's */
 	struct ration__job *head, **tail;
 	union {
 		struct ration__node node;   /* READY, PARKED: among its queue's lanes */
@@ -87,6 +90,7 @@ struct ration__lane {
 	bool paid : 1;	  /* its booking was charged to its tenant */
 	bool crowded : 1; /* its queued jobs are counted in the service's crowd */
 	bool spare : 1;
+	bool breaks : 1; /* its node has a breaker of its own */
 	char keys[];
 };
 
@@ -202,9 +206,31 @@ bool ration__job_cannot_wait(struct ration__job *job, int denial, int rule, int6
 /* What a job in that lane waits for since mark_ns. */
 const char *ration__lane_reason(const struct ration__lane *lane, int64_t mark_ns);
 
+/* node_lanes.c: of a service with rules per node */
+/* Where a job may move to from its lane. */
+enum ration__lane_move {
+	RATION__MOVE_IDLE,   /* another node's lane that does not wait by what its node's rules say */
+	RATION__MOVE_OTHER,  /* likewise, else one that waits */
+	RATION__MOVE_ANYHOW, /* likewise; it may be the same again */
+};
+/* Of a job that is not in its lane's list: it becomes another one's. False: there is none. */
+bool ration__lanes_move(
+	struct ration__lanes *lanes, struct ration__job *job, enum ration__lane_move move);
+/* Whether RATION__MOVE_IDLE would lead somewhere. */
+bool ration__lanes_may_move(const struct ration__lanes *lanes, const struct ration__job *job);
+/* The lane for a new job; NULL: out of memory. */
+struct ration__lane *ration__lanes_first(struct ration__lanes *lanes, struct ration__job *job);
+/* The job is counted in its lane, which is its node's; and no more. */
+void ration__lane_join(struct ration__lanes *lanes, struct ration__job *job, struct ration__lane *lane);
+void ration__lane_part(struct ration__lanes *lanes, struct ration__job *job);
+
 /* lane.c, for its neighbours */
-/* The job's lane, found or made; NULL: out of memory. */
-struct ration__lane *ration__lane_of(struct ration__lanes *lanes, const struct ration__job *job);
+/* The job's lane, at that node or NULL: found, or NULL. */
+struct ration__lane *ration__lane_find(const struct ration__lanes *lanes,
+	const struct ration__job *job, const struct ration__node *node);
+/* Found or made; NULL: out of memory. */
+struct ration__lane *ration__lane_of(
+	struct ration__lanes *lanes, const struct ration__job *job, struct ration__node *node);
 /* ready.c, for its neighbours */
 void ration__lane_make_ready(struct ration__lanes *lanes, struct ration__lane *lane);
 void ration__lane_unready(struct ration__lanes *lanes, struct ration__lane *lane);

@@ -13,6 +13,7 @@ src_libcore_la_SOURCES += \
 	src/pool/lanes.c src/pool/lanes.h \
 	src/pool/line.c src/pool/line.h \
 	src/pool/node_fleet.c src/pool/node_state.h \
+	src/pool/node_lanes.c \
 	src/pool/nodes.c src/pool/nodes.h \
 	src/pool/order.c src/pool/order.h \
 	src/pool/pool.c src/pool/pool.h \

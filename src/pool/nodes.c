@@ -119,40 +119,77 @@ const char *ration__node_uri(const struct ration__node *node)
 struct candidates {
 	size_t count;
 	int pinned;
+	bool joins; /* to wait for, not to send to */
 	struct ration__node *nodes[RATION__NODES_MAX];
+	uint32_t bits[RATION__NODES_MAX];
 	struct ration__node_view views[RATION__NODES_MAX];
 };
 
 static void add_candidate(struct candidates *c, const struct ration__nodes *nodes,
-	struct ration__node *node, const struct ration__node_want *want)
+	struct ration__node *node, uint32_t bit, const struct ration__node_want *want)
 {
+	struct ration__node_view *view = &c->views[c->count];
+
 	if (c->count == RATION__NODES_MAX)
 		return;
 	if (node == nodes->pinned)
 		c->pinned = (int)c->count;
 	c->nodes[c->count] = node;
-	c->views[c->count] = (struct ration__node_view){.health = node->health,
-		.load = node->in_flight + ration__node_failures(&node->weight, want->now_ns),
+	c->bits[c->count] = bit;
+	*view = (struct ration__node_view){.health = node->health,
+		.load = (c->joins ? node->jobs : node->in_flight) +
+			ration__node_failures(&node->weight, want->now_ns),
 		.avoid = node == want->avoid};
+	if (c->joins && view->health.failed_ns)
+		view->health.until_ns = ration__max64(view->health.until_ns, node->offered_ns);
 	c->count++;
 }
 
 /* Those of the list; of an origin, if there are any, else those that were in the list once: a call
  * that was accepted for one of them goes nowhere else. */
 static void gather(const struct ration__nodes *nodes, const struct ration__node_want *want,
-	struct candidates *c)
+	uint32_t tried, struct candidates *c)
 {
 	struct ration__origin origin;
 	bool named = want->origin && ration__url_origin(want->origin, &origin) == 0;
 
 	c->count = 0;
 	c->pinned = -1;
+	if (want->only) {
+		add_candidate(c, nodes, want->only, 0, want);
+		return;
+	}
 	for (size_t i = 0; i < nodes->count; i++)
-		if (!named || ration__origin_equal(&nodes->list[i]->origin, &origin))
-			add_candidate(c, nodes, nodes->list[i], want);
-	for (struct ration__node *node = nodes->all; node && named && !c->count; node = node->next)
+		if (!(tried >> i & 1) &&
+			(!named || ration__origin_equal(&nodes->list[i]->origin, &origin)))
+			add_candidate(c, nodes, nodes->list[i], UINT32_C(1) << i, want);
+	for (struct ration__node *node = nodes->all; node && named && !tried && !c->count;
+		node = node->next)
 		if (ration__origin_equal(&node->origin, &origin))
-			add_candidate(c, nodes, node, want);
+			add_candidate(c, nodes, node, 0, want);
+}
+
+/* Another node of the list has neither failed nor cools down. */
+static bool other_is_ready(
+	const struct ration__nodes *nodes, const struct ration__node *node, int64_t now_ns)
+{
+	bool other = false;
+
+	for (size_t i = 0; i < nodes->count; i++) {
+		const struct ration__node_health *health = &nodes->list[i]->health;
+
+		other |= nodes->list[i] != node && !health->failed_ns && health->cool_ns <= now_ns;
+	}
+	return other;
+}
+
+/* The node is not to be sent to, though it could be: it failed, is not to be probed, and another
+ * would do. */
+static bool is_shunned(const struct ration__nodes *nodes, const struct ration__node_want *want,
+	const struct ration__node *node, bool probes)
+{
+	return node->health.failed_ns && !probes && !want->origin &&
+	       other_is_ready(nodes, node, want->now_ns);
 }
 
 /* RATION_EBUSY: *node is to be claimed first. */
@@ -162,9 +199,9 @@ static int choose(struct ration__nodes *nodes, const struct ration__node_want *w
 	struct ration__node_want_conf conf = {
 		.strategy = nodes->options.conf->node_strategy, .may_probe = may_probe};
 	struct ration__node_choice choice;
-	struct candidates c;
+	struct candidates c = {.joins = false};
 
-	gather(nodes, want, &c);
+	gather(nodes, want, 0, &c);
 	if (!c.count) { /* of no origin that was ever ours: not to be had */
 		*at_ns = RATION__NEVER;
 		return RATION_EAGAIN;
@@ -173,7 +210,14 @@ static int choose(struct ration__nodes *nodes, const struct ration__node_want *w
 	conf.pinned = c.pinned;
 	choice = ration__node_choose(&conf, c.views, c.count, want->now_ns);
 	if (choice.index < 0) {
-		*at_ns = choice.at_ns;
+		*at_ns = want->only && !want->origin &&
+					 other_is_ready(nodes, want->only, want->now_ns)
+				 ? want->now_ns
+				 : choice.at_ns;
+		return RATION_EAGAIN;
+	}
+	if (want->only && is_shunned(nodes, want, want->only, choice.probe)) {
+		*at_ns = want->now_ns;
 		return RATION_EAGAIN;
 	}
 	*node = c.nodes[choice.index];
@@ -195,8 +239,10 @@ int ration__nodes_pick(struct ration__nodes *nodes, const struct ration__node_wa
 		rc = claimed ? 0 : choose(nodes, want, may_probe, &node, &until_ns);
 		if (rc == 0) {
 			node->in_flight++;
-			nodes->turn++;
-			nodes->pinned = node;
+			if (!want->only) { /* else it had its turn when it was joined */
+				nodes->turn++;
+				nodes->pinned = node;
+			}
 		}
 		pthread_mutex_unlock(&nodes->mutex);
 		if (rc != RATION_EBUSY)
@@ -214,16 +260,87 @@ int ration__nodes_pick(struct ration__nodes *nodes, const struct ration__node_wa
 bool ration__nodes_have_other(
 	struct ration__nodes *nodes, const struct ration__node *node, int64_t now_ns)
 {
-	bool other = false;
+	bool other;
 
 	pthread_mutex_lock(&nodes->mutex);
-	for (size_t i = 0; i < nodes->count; i++) {
-		const struct ration__node_health *health = &nodes->list[i]->health;
-
-		other |= nodes->list[i] != node && !health->failed_ns && health->cool_ns <= now_ns;
-	}
+	other = other_is_ready(nodes, node, now_ns);
 	pthread_mutex_unlock(&nodes->mutex);
 	return other;
+}
+
+/* ---- joining ---- */
+
+/* All cool down: the first that will not. */
+static int cool_first(const struct candidates *c)
+{
+	int64_t best_ns = RATION__NEVER;
+	int best = 0;
+
+	for (size_t i = 0; i < c->count; i++) {
+		const struct ration__node_health *health = &c->views[i].health;
+		int64_t at_ns = ration__max64(
+			health->cool_ns, health->failed_ns ? health->until_ns : 0);
+
+		if (at_ns >= best_ns)
+			continue;
+		best = (int)i;
+		best_ns = at_ns;
+	}
+	return best;
+}
+
+/* Under mutex. -1: none. */
+static int choose_to_join(const struct ration__nodes *nodes, const struct ration__node_want *want,
+	uint32_t tried, struct candidates *c)
+{
+	struct ration__node_want_conf conf = {.strategy = nodes->options.conf->node_strategy,
+		.turn = nodes->turn,
+		.may_probe = true};
+	struct ration__node_choice choice;
+
+	c->joins = true;
+	gather(nodes, want, tried, c);
+	if (!c->count)
+		return -1;
+	conf.pinned = c->pinned;
+	choice = ration__node_choose(&conf, c->views, c->count, want->now_ns);
+	if (choice.index < 0)
+		return tried ? -1 : cool_first(c);
+	return is_shunned(nodes, want, c->nodes[choice.index], choice.probe) ? -1 : choice.index;
+}
+
+int ration__nodes_choose(struct ration__nodes *nodes, const struct ration__node_want *want,
+	uint32_t tried, struct ration__node **node, uint32_t *bit)
+{
+	struct candidates c;
+	int index;
+
+	pthread_mutex_lock(&nodes->mutex);
+	index = choose_to_join(nodes, want, tried, &c);
+	pthread_mutex_unlock(&nodes->mutex);
+	if (index < 0)
+		return RATION_EAGAIN;
+	*node = c.nodes[index];
+	*bit = c.bits[index];
+	return 0;
+}
+
+void ration__nodes_join(struct ration__nodes *nodes, struct ration__node *node, int64_t now_ns)
+{
+	pthread_mutex_lock(&nodes->mutex);
+	node->jobs++;
+	nodes->turn++;
+	nodes->pinned = node;
+	if (node->health.failed_ns && node->health.until_ns <= now_ns)
+		node->offered_ns = now_ns + nodes->options.conf->node_recover_ns;
+	pthread_mutex_unlock(&nodes->mutex);
+}
+
+void ration__nodes_leave(struct ration__nodes *nodes, struct ration__node *node)
+{
+	pthread_mutex_lock(&nodes->mutex);
+	node->jobs--;
+	pthread_mutex_unlock(&nodes->mutex);
 }
 
 /* ---- reports ---- */

@@ -38,17 +38,29 @@ struct ration__node_want {
 	const struct ration__node *avoid; /* the last attempt's: another one, if there is one */
 	const char *origin; /* only nodes of this scheme://host:port (length below); NULL: any */
 	size_t origin_length;
-	int64_t now_ns; /* STEADY */
+	struct ration__node *only; /* no other than this one, whatever the origin; NULL: any */
+	int64_t now_ns;		   /* STEADY */
 	uint64_t random;
 };
 /* 0: *node, which counts as in use until _report. RATION_EAGAIN: all of them cool down, until
- * *at_ns. May run one store transaction, when a failed node's time for its one probe has come; the
- * gate is not waited for. [any] */
+ * *at_ns; or `only` is unhealthy, and there is a healthy one: *at_ns is now. May run one store
+ * transaction, when a failed node's time for its one probe has come; the gate is not waited for.
+ * [any] */
 int ration__nodes_pick(struct ration__nodes *nodes, const struct ration__node_want *want,
 	struct ration__node **node, int64_t *at_ns);
 /* Whether an attempt that failed on this node has another, healthy one to go to at once. */
 bool ration__nodes_have_other(
 	struct ration__nodes *nodes, const struct ration__node *node, int64_t now_ns);
+
+/* For jobs that wait in a lane of one node's before they are sent: which one _pick would take, but
+ * for those whose bits are in `tried`. 0: *node, not in use by it, and its *bit (0: it is not in
+ * the list any more). RATION_EAGAIN: none that a job should be sent to. No transaction. [any] */
+int ration__nodes_choose(struct ration__nodes *nodes, const struct ration__node_want *want,
+	uint32_t tried, struct ration__node **node, uint32_t *bit);
+/* A job waits for, or is at, that node, the balanced strategy's load; until _leave. The turn is the
+ * next one's. [any] */
+void ration__nodes_join(struct ration__nodes *nodes, struct ration__node *node, int64_t now_ns);
+void ration__nodes_leave(struct ration__nodes *nodes, struct ration__node *node);
 
 /* What became of the attempt; each pick is followed by exactly one. A failure and the first success
  * after one are written to the store, outside of which nothing is. [any] */

@@ -76,6 +76,29 @@ static void admitted(
 	ration__flight_add(&worker->launching, flight);
 }
 
+/* A no of its node's rules: true when the job goes to another node's lane, or is asked for again as
+ * one that waits. */
+static bool moves(struct ration__worker *worker, const struct ration__claim *claim,
+	struct ration__job *job, const struct ration__ask *ask)
+{
+	struct ration__lanes *lanes = &worker->pool->lanes;
+	bool refused = ask->decision == RATION__REFUSED;
+
+	if (!claim->lane->of || ask->decision == RATION__BOOKED)
+		return false;
+	if (!refused && ask->may_book) {
+		job->tried = 0; /* when it has waited, others may do */
+		return false;
+	}
+	if (ration__service_rule_by_node(job->service, ask->rule) &&
+		ration__lanes_move(
+			lanes, job, refused ? RATION__MOVE_OTHER : RATION__MOVE_IDLE))
+		return true;
+	if (!refused)
+		job->tried = UINT32_MAX;
+	return !refused;
+}
+
 /* One ask's answer. true: the job goes back to its lane. */
 static bool take_answer(struct ration__worker *worker, uint32_t i)
 {
@@ -93,12 +116,16 @@ static bool take_answer(struct ration__worker *worker, uint32_t i)
 		return false;
 	case RATION__BOOKED:
 	case RATION__DENIED:
+		if (moves(worker, claim, job, ask))
+			return true;
 		if (!can_wait(worker, claim, job, ask))
 			return false;
 		if (!claim->answer.denied)
 			claim->answer.denied = ask;
 		return true;
 	case RATION__REFUSED:
+		if (moves(worker, claim, job, ask))
+			return true;
 		end_denied(worker, job, ask, RATION__ENDED_DENIED, ask->denial);
 		return false;
 	case RATION__STALE:

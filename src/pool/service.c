@@ -9,6 +9,10 @@ void ration__service_read(struct ration__pool_service *service)
 {
 	ration__guard_rules(service->guard, &service->rules);
 	service->looks = ration__rules_look(&service->rules);
+	service->names_node = ration__service_rule_by_node(service, RATION__RULE_BREAKER) ||
+			      ration__service_rule_by_node(service, RATION__RULE_PLACE);
+	for (uint32_t i = 0; i < service->rules.limit_count; i++)
+		service->names_node |= ration__service_rule_by_node(service, (int)i);
 }
 
 void ration__service_fini(struct ration__pool_service *service)
@@ -64,6 +68,24 @@ const char (*ration__service_per(
 	}
 }
 
+bool ration__service_rule_by_node(const struct ration__pool_service *service, int rule)
+{
+	const char(*per)[RATION__KEYNAME_MAX] = ration__service_per(service, rule);
+	const struct ration__limit *limit = limit_of(service, rule);
+	bool named = false;
+
+	for (int i = 0; per && i < RATION__PER_MAX && per[i][0]; i++)
+		named |= strcmp(per[i], RATION__NODE_KEY) == 0;
+	for (int i = 0; limit && i < RATION__WHEN_KEYS; i++)
+		named |= strcmp(limit->when.keys[i].name, RATION__NODE_KEY) == 0;
+	return named;
+}
+
+bool ration__service_by_node(const struct ration__pool_service *service)
+{
+	return service->names_node && service->nodes && ration__nodes_count(service->nodes) > 1;
+}
+
 static int compare(const void *value, const void *weight)
 {
 	return strcmp(value, ((const struct ration__fair_weight *)weight)->value);
@@ -106,5 +128,5 @@ bool ration__service_node_cools(const struct ration__pool_service *service)
 	const char(*per)[RATION__KEYNAME_MAX] = service->rules.cooldown_per;
 
 	return service->nodes && ration__nodes_count(service->nodes) > 1 &&
-	       (!per[0][0] || (!strcmp(per[0], "node") && !per[1][0]));
+	       (!per[0][0] || (!strcmp(per[0], RATION__NODE_KEY) && !per[1][0]));
 }

@@ -29,6 +29,9 @@ struct ration__fairness {
 	size_t weight_count;
 };
 
+/* The key whose value is the URI of the node that an attempt goes to. */
+#define RATION__NODE_KEY "node"
+
 /* What would have happened without `mode: observe`. Relaxed: figures, not signals. */
 struct ration__observed {
 	_Atomic uint64_t waits, refusals;
@@ -53,6 +56,7 @@ struct ration__pool_service {
 	int64_t full_ns;	    /* when that was last so */
 	struct ration__rules rules; /* as the fleet had them when a keyset was last found stale */
 	bool looks;		    /* some of them ask for the method or path */
+	bool names_node;	    /* some of them hold for each node */
 	struct ration__reason *reasons;
 	struct ration__group *timed;	/* groups that wait for a time alone */
 	struct ration__group *eventful; /* groups whose wait may end by what others do */
@@ -77,6 +81,10 @@ const char *ration__service_reason(struct ration__pool_service *service, int rul
 /* The names of the keys that a rule is per, "" ends, at most RATION__PER_MAX; NULL: none. */
 const char (*ration__service_per(
 	const struct ration__pool_service *service, int rule))[RATION__KEYNAME_MAX];
+/* A rule that holds for each node, or for some only: another node may say something else. */
+bool ration__service_rule_by_node(const struct ration__pool_service *service, int rule);
+/* Its jobs wait in lanes of one node's each. */
+bool ration__service_by_node(const struct ration__pool_service *service);
 /* Of a tenant; 1 unless said. */
 uint32_t ration__service_weight(const struct ration__pool_service *service, const char *tenant);
 /* Does what this rule denied end by what others do, rather than at a time? */
