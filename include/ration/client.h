@@ -123,7 +123,9 @@ RATION_EXPORT int ration_request_set_basic_auth(
  * request that expects more (ration_request_set_option).
  *
  * To a file: written under a temporary name beside path with mode 0600, which takes path's place
- * when the answer is complete; otherwise nothing is left of it. Each attempt begins anew. */
+ * when the answer is complete; otherwise nothing is left of it. Each attempt begins anew. What is
+ * there must be a regular file, or a link to one, which is replaced itself: else RATION_EIO, and
+ * nothing is sent. */
 RATION_EXPORT int ration_request_set_sink_file(ration_request *request, const char *path);
 /* data NULL: an answer begins; what was taken before came from an attempt that failed. Returns 0:
  * taken, all of it. RATION_EAGAIN: none of it; it is offered again after ration_resume. Meanwhile

@@ -237,6 +237,7 @@ int ration_retry_next(ration_retry *retry, int code, int64_t retry_after_ms, int
 {
 	struct ration__attempt_end end;
 	int64_t delay_ns = 0;
+	bool cancelled;
 	int answer;
 
 	if (!retry || !delay_ms)
@@ -250,7 +251,8 @@ int ration_retry_next(ration_retry *retry, int code, int64_t retry_after_ms, int
 	retry->cause = code;
 	if (ration__outcome_of(&retry->conf.retry, &end) == RATION__THROTTLED)
 		retry->throttled++;
-	if (code != 0 && take_cancel(retry))
+	cancelled = take_cancel(retry); /* also when it is too late: not the next call's */
+	if (code != 0 && cancelled)
 		answer = RATION_RETRY_CANCELLED;
 	else
 		answer = decide(retry, &end, &delay_ns);

@@ -7,6 +7,7 @@
 #include "config/schema.h"
 #include "config/value.h"
 #include "guard/rules.h"
+#include "http/request.h"
 
 enum { SUGGEST_LENGTH_MAX = 32 };
 #define VALUE_EXPECTED \
@@ -141,8 +142,11 @@ const char *ration__schema_check_names(const struct ration__path *path)
 	group = ration__path_part(path, 2);
 	if (!strcmp(group, "limits") || !strcmp(group, "quotas"))
 		return check_limit_names(path);
-	if (!strcmp(group, "headers") && !ration__header_name_ok(ration__path_part(path, 3)))
-		return "a header's name";
+	if (!strcmp(group, "headers") &&
+		(!ration__header_name_ok(ration__path_part(path, 3)) ||
+			ration__header_is_ours(ration__path_part(path, 3))))
+		return "a header's name, not one of those that HTTP itself sets, such as Host and "
+		       "Content-Length";
 	if (!strcmp(group, "fairness") && path->count == 5 &&
 		!key_value_ok(ration__path_part(path, 4)))
 		return VALUE_EXPECTED;

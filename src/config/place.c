@@ -162,14 +162,20 @@ static int check_auth(const struct place *place)
 	return 0;
 }
 
-/* All of the nodes are spoken to in clear, and redirects lead nowhere else. */
+/* All of the nodes are spoken to in clear. */
 static bool is_clear(const struct place *place)
 {
-	const struct ration__entry *redirects = entry_of(place, "services.*.response.redirects");
 	const char *uris = ration__service_uris(place->config, place->service);
 
-	return uris && !strstr(uris, "https://") &&
-	       (!redirects || strcmp(redirects->text, "any") != 0);
+	return uris && !strcasestr(uris, "https://");
+}
+
+/* To other origins, which are not told whose certificate it is. */
+static bool is_redirected(const struct place *place)
+{
+	const struct ration__entry *redirects = entry_of(place, "services.*.response.redirects");
+
+	return redirects && !strcmp(redirects->text, "any");
 }
 
 /* Each of these says nothing without the other one. */
@@ -208,16 +214,14 @@ static int check_addresses(const struct place *place)
 
 static int check_tls(const struct place *place)
 {
-	static const char *const patterns[] = {"services.*.tls.ca", "services.*.tls.cert"};
+	const struct ration__entry *entry = entry_of(place, "services.*.tls.ca");
 
-	for (size_t i = 0; i < RATION__COUNT(patterns); i++) {
-		const struct ration__entry *entry = entry_of(place, patterns[i]);
-
-		if (entry && is_clear(place))
-			return fail(place, entry,
-				"is never used: all of the service's uris are http://");
-	}
-	return 0;
+	if (!is_clear(place))
+		return 0;
+	if (!entry || is_redirected(place))
+		entry = entry_of(place, "services.*.tls.cert");
+	return entry ? fail(place, entry, "is never used: all of the service's uris are http://")
+		     : 0;
 }
 
 int ration__place_check(const ration_config *config, const char *service, ration_error **err)

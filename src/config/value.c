@@ -6,6 +6,7 @@
 #include "base/token.h"
 #include "base/util.h"
 #include "guard/rules.h"
+#include "http/request.h"
 #include "http/service.h"
 #include "http/url.h"
 
@@ -331,7 +332,9 @@ static int parse(const struct ration__setting *setting, const char *text, struct
 	case RATION__TYPE_SECRET:
 		return *text && ration__header_value_ok(text) ? 0 : RATION_EINVAL;
 	case RATION__TYPE_FIELD:
-		return ration__header_name_ok(text) ? 0 : RATION_EINVAL;
+		return ration__header_name_ok(text) && !ration__header_is_ours(text)
+			       ? 0
+			       : RATION_EINVAL;
 	case RATION__TYPE_TARGET:
 		return target_ok(text) ? 0 : RATION_EINVAL;
 	case RATION__TYPE_PROXY:

@@ -54,6 +54,16 @@ static long http_version(const struct ration__service_conf *service, bool tls)
 		       : CURL_HTTP_VERSION_1_1;
 }
 
+/* Whom another origin asks for a certificate does not learn who we are. */
+static struct ration__tls_conf tls_of(const struct ration__transfer *t)
+{
+	struct ration__tls_conf tls = t->service->tls;
+
+	if (ration__transfer_is_foreign(t))
+		tls.cert = tls.key = tls.key_password_file = NULL;
+	return tls;
+}
+
 #define KEY_BYTES 4
 #define KEY_STRINGS 4
 
@@ -65,11 +75,11 @@ struct key {
 static void get_key(const struct ration__transfer *t, struct key *key)
 {
 	const struct ration__service_conf *service = t->service;
-	const struct ration__tls_conf *tls = &service->tls;
+	struct ration__tls_conf tls = tls_of(t);
 
-	*key = (struct key){.bytes = {is_tls(t) ? 's' : 'c', (char)service->http, (char)tls->verify,
-				    (char)tls->min_version},
-		.strings = {service->proxy, tls->ca, tls->cert, tls->key}};
+	*key = (struct key){.bytes = {is_tls(t) ? 's' : 'c', (char)service->http, (char)tls.verify,
+				    (char)tls.min_version},
+		.strings = {service->proxy, tls.ca, tls.cert, tls.key}};
 	for (int i = 0; i < KEY_STRINGS; i++)
 		if (!key->strings[i])
 			key->strings[i] = "";
@@ -146,17 +156,18 @@ static CURLcode set_authorities(struct ration__transfer *t, const char *ca)
 	return rc;
 }
 
-static CURLcode set_tls(struct ration__transfer *t, const struct ration__tls_conf *tls)
+static CURLcode set_tls(struct ration__transfer *t)
 {
-	CURLcode rc = set_authorities(t, tls->ca && *tls->ca ? tls->ca : NULL);
-	long version = tls->min_version == RATION__TLS_1_3 ? CURL_SSLVERSION_TLSv1_3
-							   : CURL_SSLVERSION_TLSv1_2;
+	struct ration__tls_conf tls = tls_of(t);
+	CURLcode rc = set_authorities(t, tls.ca && *tls.ca ? tls.ca : NULL);
+	long version = tls.min_version == RATION__TLS_1_3 ? CURL_SSLVERSION_TLSv1_3
+							  : CURL_SSLVERSION_TLSv1_2;
 
 	SET(CURLOPT_CA_CACHE_TIMEOUT, CA_CACHE_S);
-	SET(CURLOPT_SSLCERT, tls->cert);
-	SET(CURLOPT_SSLKEY, tls->key);
-	SET(CURLOPT_SSL_VERIFYPEER, tls->verify ? 1L : 0L);
-	SET(CURLOPT_SSL_VERIFYHOST, tls->verify ? 2L : 0L);
+	SET(CURLOPT_SSLCERT, tls.cert);
+	SET(CURLOPT_SSLKEY, tls.key);
+	SET(CURLOPT_SSL_VERIFYPEER, tls.verify ? 1L : 0L);
+	SET(CURLOPT_SSL_VERIFYHOST, tls.verify ? 2L : 0L);
 	SET(CURLOPT_SSLVERSION, version);
 	return rc;
 }
@@ -185,13 +196,13 @@ static CURLcode set_all(struct ration__transfer *t)
 		     curl_version_info(CURLVERSION_NOW)->version_num < PRIOR_REUSE_SINCE;
 
 	t->multiplexed = version != CURL_HTTP_VERSION_1_1 && !alone;
+	t->alone = alone; /* http/transfer.c makes a connection for each of them */
 	SET(CURLOPT_HTTP_VERSION, version);
-	SET(CURLOPT_FRESH_CONNECT, alone ? 1L : 0L);
 	SET(CURLOPT_FORBID_REUSE, alone ? 1L : 0L);
 	/* Those that come while the first one connects are its connection's next streams. */
 	SET(CURLOPT_PIPEWAIT, t->multiplexed ? 1L : 0L);
 	if (!rc && is_tls(t))
-		rc = set_tls(t, &service->tls);
+		rc = set_tls(t);
 	return rc;
 }
 
@@ -208,6 +219,8 @@ static bool read_secret(
 	if (fd >= 0)
 		close(fd);
 	secret[length < 0 ? 0 : length] = '\0';
+	if (!why && length == SECRET_MAX - 1 && !strpbrk(secret, "\r\n"))
+		why = "too long";
 	secret[strcspn(secret, "\r\n")] = '\0';
 	if (!why && !*secret)
 		why = "empty";
@@ -239,7 +252,7 @@ static CURLcode set_secrets(struct ration__transfer *t)
 	CURLcode rc = CURLE_OK;
 
 	if (is_tls(t))
-		rc = set_secret(t, RATION_ETLS, service->tls.key_password_file, CURLOPT_KEYPASSWD);
+		rc = set_secret(t, RATION_ETLS, tls_of(t).key_password_file, CURLOPT_KEYPASSWD);
 	if (!rc && service->proxy)
 		rc = set_secret(t, RATION_EIO, service->proxy_auth_file, CURLOPT_PROXYUSERPWD);
 	return rc;
@@ -290,7 +303,7 @@ static bool cannot_read(const char *path, char *text, size_t size)
 
 bool ration__connect_blame(const struct ration__transfer *t, char *text, size_t size)
 {
-	const struct ration__tls_conf *tls = &t->service->tls;
+	const struct ration__tls_conf own = tls_of(t), *tls = &own;
 
 	switch ((int)t->result) {
 	case CURLE_SSL_CACERT_BADFILE:

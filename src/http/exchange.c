@@ -220,8 +220,11 @@ static bool read_body(ration_exchange *e)
 	char piece[PIECE];
 	ptrdiff_t n;
 
-	while ((n = ration__source_read(&t->source, piece, sizeof(piece))) > 0)
+	while ((n = ration__source_read(&t->source, piece, sizeof(piece))) > 0) {
 		ration__buffer_append(&e->request, piece, (size_t)n);
+		if (e->request.failed) /* one that never ends must not hold the worker */
+			break;
+	}
 	if (n == RATION_EAGAIN) {
 		t->paused = true;
 		return false;

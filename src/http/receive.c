@@ -201,11 +201,14 @@ static size_t on_header(char *line, size_t size, size_t count, void *arg)
 		length--;
 	if (t->headers_done) /* trailers: counted, not believed */
 		return bytes;
-	if (length > 5 && strncasecmp(line, "HTTP/", 5) == 0) {
+	/* Only where one is due: a header of that name is no status line. */
+	if (!t->status_seen && length > 5 && strncasecmp(line, "HTTP/", 5) == 0) {
 		t->status = parse_status(line, length);
+		t->status_seen = true;
 		ration__buffer_clear(&t->headers);
 	} else if (length == 0) {
 		t->headers_done = t->status >= 200;
+		t->status_seen = false;
 		if (t->headers_done && !begin_sink(t))
 			return CURL_WRITEFUNC_ERROR;
 	} else {

@@ -134,8 +134,7 @@ int ration_request_set_context(ration_request *request, ration_context *context)
 
 /* ---- headers ---- */
 
-/* What libcurl and the message's framing own: a caller's would contradict them. */
-static bool header_is_ours(const char *name)
+bool ration__header_is_ours(const char *name)
 {
 	static const char *const ours[] = {"Content-Length", "Transfer-Encoding", "Host",
 		"Connection", "Keep-Alive", "Proxy-Connection", "TE", "Trailer", "Upgrade",
@@ -226,7 +225,7 @@ int ration__request_header(
 	if (!name || !value)
 		return RATION_EINVAL;
 	if (!ration__header_name_ok(name) || !ration__header_value_ok(value) ||
-		header_is_ours(name))
+		ration__header_is_ours(name))
 		return RATION_EHEADER;
 	/* One of each, or servers disagree on which counts. */
 	int code = put_header(request, name, value, replace || header_keys(name));

@@ -57,6 +57,8 @@ bool ration__call_keyed(const struct ration__call *call);
 bool ration__call_rewinds(const struct ration__call *call);
 /* Functions of the caller's take part, which may ask for a pause: so the job needs its ticket. */
 bool ration__call_pauses(const struct ration__call *call);
+/* Of a name that libcurl and the message's framing own: another's would contradict them. */
+bool ration__header_is_ours(const char *name);
 /* Size of a packed call. */
 size_t ration__call_size(const struct ration__call *call);
 

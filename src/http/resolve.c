@@ -1,5 +1,7 @@
 /* One look-up at a time: see http/resolve.h. */
 #include "http/resolve.h"
+
+#include <string.h>
 #include "base/hash.h"
 #include "base/util.h"
 
@@ -29,6 +31,12 @@ static bool is_number(const char *origin, size_t length)
 	       (origin[host - 1] == ']' || (origin[host - 1] >= '0' && origin[host - 1] <= '9'));
 }
 
+static bool same_origin(const struct ration__transfer *a, const struct ration__transfer *b)
+{
+	return a->origin.length == b->origin.length &&
+	       memcmp(a->origin.data, b->origin.data, a->origin.length) == 0;
+}
+
 bool ration__resolve_enter(struct ration__resolve *r, struct ration__transfer *t, int64_t now_ns)
 {
 	const struct ration__buffer *origin = &t->origin;
@@ -38,6 +46,9 @@ bool ration__resolve_enter(struct ration__resolve *r, struct ration__transfer *t
 		return true;
 	door = &r->doors[ration__hash64(origin->data, origin->length) % RATION__DOORS];
 	if (now_ns < door->open_until_ns)
+		return true;
+	/* A stranger of the same hash, whose name may be slow, is not waited for. */
+	if (door->first && !same_origin(door->first, t))
 		return true;
 	t->door = door;
 	if (door->first) {

@@ -4,8 +4,8 @@
  * threads. So the first transfer to an origin goes ahead and the others are held until it has a
  * socket (then the name is in libcurl's cache) or fails (then the next one tries).
  *
- * A door stands for all origins of the same hash: a collision makes strangers wait for each other a
- * moment, nothing else. Addresses written as numbers pass.
+ * A door stands for all origins of the same hash: of two that collide, the second one is not held
+ * while the first one is on its way, nor within 50 s of it. Addresses written as numbers pass.
  */
 #ifndef HTTP_RESOLVE_H
 #define HTTP_RESOLVE_H

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 #include "http/call.h"
 #include "http/sink.h"
@@ -23,12 +24,16 @@ void ration__sink_discard(struct ration__sink *sink)
 	ration__sink_init(sink);
 }
 
-/* Beside it, so that it can be renamed; mkostemp makes it 0600. */
+/* Beside it, so that it can be renamed; mkostemp makes it 0600. A directory could not be replaced,
+ * and a device, /dev/null say, must not be: known before anything is sent. */
 static int open_file(struct ration__sink *sink)
 {
 	static const char suffix[] = ".XXXXXX";
 	size_t length = strlen(sink->path);
+	struct stat old;
 
+	if (stat(sink->path, &old) == 0 && !S_ISREG(old.st_mode))
+		return RATION_EIO;
 	sink->temporary = malloc(length + sizeof(suffix));
 	if (!sink->temporary)
 		return RATION_ENOMEM;

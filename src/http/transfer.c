@@ -193,15 +193,16 @@ static CURLcode make_target(struct ration__transfer *t)
 	return set_origin(t, prefix, origin);
 }
 
-static bool is_foreign(const struct ration__transfer *t)
-{
-	return t->send.hop && t->send.hop->foreign;
-}
-
-/* Whether a header of that name goes along: a foreign origin gets only what tells it nothing. */
+/* Whether a header of that name goes along: a foreign origin gets only what tells it nothing, and
+ * what speaks of a body stays behind with it. */
 static bool goes_along(const struct ration__transfer *t, const char *name, size_t length)
 {
-	return !is_foreign(t) || ration__header_may_cross(name, length);
+	static const char content[] = "Content-";
+
+	if (t->send.hop && t->send.hop->get && length >= sizeof(content) - 1 &&
+		strncasecmp(name, content, sizeof(content) - 1) == 0)
+		return false;
+	return !ration__transfer_is_foreign(t) || ration__header_may_cross(name, length);
 }
 
 /* The lines that are made here: they stand in the text, one after the other. */
@@ -228,7 +229,7 @@ static unsigned make_lines(struct ration__transfer *t)
 		make_line(&t->text, "X-Request-ID", send->id);
 		made++;
 	}
-	if (send->authorization && !is_foreign(t) &&
+	if (send->authorization && !ration__transfer_is_foreign(t) &&
 		!call_has_header(t->call, send->authorization_name)) {
 		make_line(&t->text, send->authorization_name, send->authorization);
 		made++;
@@ -337,7 +338,7 @@ static CURLcode set_method(struct ration__transfer *t)
 
 static CURLcode set_fresh(struct ration__transfer *t)
 {
-	bool fresh = t->service->fresh || t->send.fresh;
+	bool fresh = t->service->fresh || t->send.fresh || t->alone;
 	CURLcode rc;
 
 	if (fresh == t->fresh)
@@ -393,6 +394,7 @@ static void reset(struct ration__transfer *t, const struct ration__send *send)
 	t->status = 0;
 	t->sends = 0;
 	t->headers_done = t->cut = t->headers_cut = t->no_memory = t->broken = false;
+	t->status_seen = false;
 	t->has_socket = t->paused = t->resumed = false;
 	t->failed = NULL;
 	t->header_bytes = 0;

@@ -71,6 +71,7 @@ struct ration__transfer {
 	int forced; /* RATION_E* that ends it in libcurl's place; 0 none */
 	CURLcode result;
 	int status;	     /* of the last status line */
+	bool status_seen;    /* it has come, and its headers have not ended */
 	uint8_t sends;	     /* begun; 2: the second was refused */
 	uint8_t timed_sends; /* sends when the timer was set */
 	bool headers_done;   /* of the answer, not of a 1xx */
@@ -90,6 +91,7 @@ struct ration__transfer {
 	bool resumed;	     /* to go on in the next tick */
 	const char *failed;  /* what could not be opened, read or written: ends with RATION_EIO */
 	bool fresh;	     /* the handle is set to make a connection */
+	bool alone;	     /* its connection can carry one request only */
 	bool decodes;	     /* the handle is set to ask for compressed answers */
 	uint64_t header_bytes;
 	struct ration__source source; /* of the body that is sent: of nothing when none is */
@@ -130,6 +132,11 @@ CURLcode ration__transfer_callbacks(struct ration__transfer *transfer);
  * Length: taken; else it ends there, or `paused` is set and it is to be offered again. */
 size_t ration__transfer_take_header(struct ration__transfer *transfer, char *line, size_t length);
 size_t ration__transfer_take_body(struct ration__transfer *transfer, char *data, size_t length);
+/* It goes to an origin that is not the service's, where a redirect led. */
+static inline bool ration__transfer_is_foreign(const struct ration__transfer *transfer)
+{
+	return transfer->send.hop && transfer->send.hop->foreign;
+}
 /* As it is sent, which after a redirect may be another than the call's. */
 const char *ration__transfer_method(const struct ration__transfer *transfer);
 /* sockets.c: that is no address for it. */

@@ -321,6 +321,12 @@ static bool retry(
 	return false;
 }
 
+/* For a node with a breaker of its own a job is over when it goes on to another node. */
+static bool leaves(const struct ration__worker *worker, const struct ration__flight *flight)
+{
+	return flight->job->lane->breaks && has_other_node(worker, flight);
+}
+
 void ration__worker_judge(struct ration__worker *worker, struct ration__flight *flight)
 {
 	struct ration__attempt *attempt = &flight->attempt;
@@ -351,7 +357,7 @@ void ration__worker_judge(struct ration__worker *worker, struct ration__flight *
 	again = retry(worker, flight, outcome);
 	if (foreign)
 		attempt->end.retry_after_ns = 0;
-	ration__worker_settle(worker, flight, outcome, !again, false);
+	ration__worker_settle(worker, flight, outcome, !again || leaves(worker, flight), false);
 }
 
 void ration__worker_abort(struct ration__worker *worker, struct ration__flight *flight,
@@ -367,7 +373,9 @@ void ration__worker_abort(struct ration__worker *worker, struct ration__flight *
 	bool asking = flight->phase == RATION__FLIGHT_TOKEN;
 
 	if (asking && !ration__flight_stop_asking(flight)) {
-		flight->stop = (uint8_t)why; /* its token is just coming: then */
+		/* its token is just coming, or has come: ended then, and by nobody again */
+		ration__heap_remove(&worker->deadlines, &job->timer);
+		flight->stop = (uint8_t)why;
 		flight->stop_code = code;
 		return;
 	}

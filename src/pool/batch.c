@@ -20,8 +20,7 @@ static int make_keyset(struct ration__lanes *lanes, struct ration__lane *lane, c
 	size_t count = 0;
 
 	if (lane->of) /* first, so that it stands for one that the caller gave */
-		keys[count++] =
-			(struct ration__pair){RATION__NODE_KEY, ration__node_uri(lane->of)};
+		keys[count++] = (struct ration__pair){RATION__NODE_KEY, ration__node_uri(lane->of)};
 	for (uint8_t i = 0; i < lane->key_count; i++) {
 		keys[count].name = at;
 		at += strlen(at) + 1;

@@ -85,6 +85,8 @@ static void take_rested(struct ration__worker *worker)
 			continue;
 		}
 		flight->phase = RATION__FLIGHT_CLAIMED;
+		job->tried = 0;
+		ration__lanes_move(&worker->pool->lanes, job, RATION__MOVE_ANYHOW);
 		if (ration__lanes_put_back(&worker->pool->lanes, job) < 0)
 			ration__worker_end(worker, job, RATION__ENDED_ERROR, RATION_ENOMEM);
 	}

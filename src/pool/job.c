@@ -117,8 +117,7 @@ void ration__job_free(struct ration__job *job)
 	free(job);
 }
 
-bool ration__job_want(
-	const struct ration__job *job, int64_t now_ns, struct ration__node_want *want)
+bool ration__job_want(const struct ration__job *job, int64_t now_ns, struct ration__node_want *want)
 {
 	const struct ration__flight *flight = job->flight;
 	const struct ration__hop *hop = flight ? flight->hop : NULL;

@@ -88,7 +88,7 @@ struct ration__job {
 	uint32_t skip;	/* rules that do not apply to this call */
 	uint32_t tried; /* bits of the nodes whose lanes it was in since its last attempt; all of
 			   them: it waits where it is */
-	uint32_t keys; /* offset of "name\0value\0" ... from the job; keys_length bytes */
+	uint32_t keys;	/* offset of "name\0value\0" ... from the job; keys_length bytes */
 	uint16_t keys_length;
 	uint8_t key_count, cost_count;
 	int16_t rule; /* DONE, denied: which */

@@ -209,7 +209,7 @@ const char *ration__lane_reason(const struct ration__lane *lane, int64_t mark_ns
 /* node_lanes.c: of a service with rules per node */
 /* Where a job may move to from its lane. */
 enum ration__lane_move {
-	RATION__MOVE_IDLE,   /* another node's lane that does not wait by what its node's rules say */
+	RATION__MOVE_IDLE, /* another node's lane that does not wait by what its node's rules say */
 	RATION__MOVE_OTHER,  /* likewise, else one that waits */
 	RATION__MOVE_ANYHOW, /* likewise; it may be the same again */
 };
@@ -221,7 +221,8 @@ bool ration__lanes_may_move(const struct ration__lanes *lanes, const struct rati
 /* The lane for a new job; NULL: out of memory. */
 struct ration__lane *ration__lanes_first(struct ration__lanes *lanes, struct ration__job *job);
 /* The job is counted in its lane, which is its node's; and no more. */
-void ration__lane_join(struct ration__lanes *lanes, struct ration__job *job, struct ration__lane *lane);
+void ration__lane_join(
+	struct ration__lanes *lanes, struct ration__job *job, struct ration__lane *lane);
 void ration__lane_part(struct ration__lanes *lanes, struct ration__job *job);
 
 /* lane.c, for its neighbours */

@@ -4,6 +4,7 @@
  *
  * Private to the worker's thread, but for token_came.
  */
+#include "pool/lanes.h"
 #include "pool/worker.h"
 
 #include <math.h>
@@ -45,9 +46,10 @@ static void token_came(struct ration__token_waiter *waiter)
 	struct ration__worker *worker = flight->worker;
 
 	waiter->next = atomic_load_explicit(&worker->answered, memory_order_relaxed);
-	/* release: pairs with the acquire of _take_tokens */
+	/* release: pairs with the acquire of _take_tokens. Before the bit is looked at: pairs with
+	 * the worker's look at answered after it set the bit */
 	while (!atomic_compare_exchange_weak_explicit(&worker->answered, &waiter->next, waiter,
-		memory_order_release, memory_order_relaxed))
+		memory_order_seq_cst, memory_order_relaxed))
 		;
 	ration__pool_poke(worker->pool, worker);
 }
@@ -108,9 +110,9 @@ static bool get_token(struct ration__worker *worker, struct ration__flight *flig
 	if (!job->service->tokens || flight->token || (flight->hop && flight->hop->foreign))
 		return true;
 	flight->waiter = (struct ration__token_waiter){.fn = token_came};
-	flight->worker = worker;
 	flight->phase = RATION__FLIGHT_TOKEN;
 	flight->stop_code = 0;
+	flight->attempt.start_ns = worker->io_ns; /* should it end while it asks */
 	rc = set_deadline(worker, job);
 	if (rc == 0)
 		rc = ration__tokens_get(job->service->tokens, ration__job_keys(job), job->key_count,
@@ -126,16 +128,21 @@ static bool get_token(struct ration__worker *worker, struct ration__flight *flig
 	return false;
 }
 
+/* What was to end it meanwhile ends it now. */
+static void stop(struct ration__worker *worker, struct ration__flight *flight)
+{
+	fail_start(worker, flight, flight->stop_code);
+	flight->job->end = flight->stop;
+}
+
 static void take_token(struct ration__worker *worker, struct ration__flight *flight)
 {
 	ration__flight_remove(&worker->asking, flight);
+	flight->token = flight->waiter.token;
 	if (flight->stop_code) {
-		ration__token_unref(flight->waiter.token);
-		fail_start(worker, flight, flight->stop_code);
-		flight->job->end = flight->stop;
+		stop(worker, flight);
 		return;
 	}
-	flight->token = flight->waiter.token;
 	if (flight->waiter.code) {
 		fail_token(worker, flight, flight->waiter.code);
 		return;
@@ -182,23 +189,22 @@ char *ration__flight_url(const struct ration__flight *flight)
 static bool get_node(struct ration__worker *worker, struct ration__flight *flight)
 {
 	const struct ration__job *job = flight->job;
-	struct ration__node_want want = {.avoid = flight->avoid ? flight->node : NULL,
-		.now_ns = worker->now_ns,
-		.random = 0};
+	struct ration__node_want want;
 	int64_t at_ns = worker->now_ns;
 
-	if (!job->service->nodes || (flight->hop && flight->hop->foreign)) {
+	if (!job->service->nodes || !ration__job_want(job, worker->now_ns, &want)) {
 		flight->node = NULL;
 		return true;
 	}
-	want.origin =
-		flight->hop ? flight->hop->url : ration__call_pin(ration__job_call(job), job->conf);
-	if (want.origin)
-		want.origin_length = ration__call_origin_length(want.origin);
+	want.only = job->lane->of;
 	if (ration__nodes_pick(job->service->nodes, &want, &flight->node, &at_ns) == 0) {
 		flight->picked = true;
 		flight->avoid = false;
 		return true;
+	}
+	if (want.only && at_ns <= worker->now_ns) { /* its lane's node failed meanwhile */
+		put_off(worker, flight, 0);
+		return false;
 	}
 	at_ns = ration__min64(at_ns, job->deadline_ns); /* then its lane ends it */
 	put_off(worker, flight, ration__max64(at_ns - worker->now_ns, RATION__NS_PER_MS));
@@ -258,6 +264,7 @@ static void launch_one(struct ration__worker *worker, struct ration__flight *fli
 		return;
 	}
 	flight->attempts++;
+	flight->job->tried = 0;
 	flight->mode = flight->grant.mode;
 	flight->phase = RATION__FLIGHT_FLYING;
 	ration__flight_add(&worker->flying, flight);
@@ -273,6 +280,9 @@ void ration__worker_launch(struct ration__worker *worker)
 	ration__worker_read_clocks(worker);
 	while ((flight = worker->launching.first) != NULL) {
 		ration__flight_remove(&worker->launching, flight);
-		launch_one(worker, flight);
+		if (flight->stop_code) /* cancelled since its token came */
+			stop(worker, flight);
+		else
+			launch_one(worker, flight);
 	}
 }

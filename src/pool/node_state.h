@@ -22,7 +22,8 @@ struct ration__node {
 	bool listed;
 	uint32_t in_flight;
 	uint32_t jobs;	    /* that joined it */
-	int64_t offered_ns; /* a job joined it to be its probe: not to be joined for another before */
+	int64_t offered_ns; /* a job joined it to be its probe: not to be joined for another before
+			     */
 	struct ration__node_health health;
 	struct ration__node_weight weight;
 	char uri[];

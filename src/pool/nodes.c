@@ -278,8 +278,8 @@ static int cool_first(const struct candidates *c)
 
 	for (size_t i = 0; i < c->count; i++) {
 		const struct ration__node_health *health = &c->views[i].health;
-		int64_t at_ns = ration__max64(
-			health->cool_ns, health->failed_ns ? health->until_ns : 0);
+		int64_t at_ns =
+			ration__max64(health->cool_ns, health->failed_ns ? health->until_ns : 0);
 
 		if (at_ns >= best_ns)
 			continue;

@@ -91,8 +91,7 @@ static bool moves(struct ration__worker *worker, const struct ration__claim *cla
 		return false;
 	}
 	if (ration__service_rule_by_node(job->service, ask->rule) &&
-		ration__lanes_move(
-			lanes, job, refused ? RATION__MOVE_OTHER : RATION__MOVE_IDLE))
+		ration__lanes_move(lanes, job, refused ? RATION__MOVE_OTHER : RATION__MOVE_IDLE))
 		return true;
 	if (!refused)
 		job->tried = UINT32_MAX;

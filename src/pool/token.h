@@ -36,7 +36,8 @@ int ration__tokens_new(const struct ration__tokens_options *options, struct rati
 	ration_error **err);
 /* No waiter may be left. Waits for the provider to return. */
 void ration__tokens_free(struct ration__tokens *tokens);
-/* Ends all waiting with RATION_ECANCELLED; later asks are answered so. */
+/* Ends all waiting with RATION_ECANCELLED; later asks are answered so. When it returns no waiter's
+ * function runs, nor will. Not from one. */
 void ration__tokens_stop(struct ration__tokens *tokens);
 
 /* In the asker's memory; fn is called once on the provider's thread, with code and token filled,

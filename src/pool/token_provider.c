@@ -53,13 +53,14 @@ struct asker {
 struct ration__token_askers {
 	struct ration__tokens *tokens;
 	pthread_mutex_t mutex; /* what follows */
-	pthread_cond_t queued;
+	pthread_cond_t queued, told;
 	struct ration__table table;
 	struct asker *newest, *oldest; /* IDLE */
 	struct asker *queue, **queue_end;
 	unsigned queue_count;
 	unsigned idle; /* threads that wait for work */
 	unsigned thread_count;
+	unsigned telling; /* threads that call waiters' functions; told: none does */
 	bool stopped;
 	pthread_t threads[THREADS_MAX];
 };
@@ -270,10 +271,13 @@ static void ask_once(struct ration__token_askers *askers, struct asker *asker)
 		enqueue(askers, asker);
 	else
 		link_idle(askers, asker);
+	askers->telling++;
 	pthread_mutex_unlock(&askers->mutex);
 	answer(taken, rc, token);
 	ration__token_unref(token);
 	pthread_mutex_lock(&askers->mutex);
+	if (--askers->telling == 0)
+		pthread_cond_broadcast(&askers->told);
 }
 
 static void *provider_thread(void *arg)
@@ -433,6 +437,7 @@ int ration__token_askers_new(struct ration__tokens *tokens, struct ration__token
 	askers->queue_end = &askers->queue;
 	pthread_mutex_init(&askers->mutex, NULL);
 	pthread_cond_init(&askers->queued, NULL);
+	pthread_cond_init(&askers->told, NULL);
 	ration__table_init(&askers->table);
 	*out = askers;
 	return 0;
@@ -461,6 +466,8 @@ void ration__token_askers_stop(struct ration__token_askers *askers)
 			take_waiters(&asker->waiting, &taken);
 		}
 	pthread_cond_broadcast(&askers->queued);
+	while (askers->telling) /* what their functions use may be gone after this */
+		pthread_cond_wait(&askers->told, &askers->mutex);
 	pthread_mutex_unlock(&askers->mutex);
 	answer(taken, RATION_ECANCELLED, NULL);
 }
@@ -474,6 +481,7 @@ void ration__token_askers_free(struct ration__token_askers *askers)
 		pthread_join(askers->threads[i], NULL);
 	free_all(askers);
 	ration__table_fini(&askers->table);
+	pthread_cond_destroy(&askers->told);
 	pthread_cond_destroy(&askers->queued);
 	pthread_mutex_destroy(&askers->mutex);
 	free(askers);

@@ -165,8 +165,10 @@ static void poll_events(struct ration__worker *worker, bool again)
 
 	if (asleep) {
 		ration__inbox_sleep(inbox, worker->number);
-		/* after the bit is set: pairs with push and poke, see inbox.h */
-		if (!ration__inbox_empty(inbox) || atomic_load(&worker->poked))
+		/* after the bit is set: pairs with push and poke, see inbox.h. Tokens have a look
+		 * of their own: one that came while poked was taken back is in nobody's list */
+		if (!ration__inbox_empty(inbox) || atomic_load(&worker->poked) ||
+			atomic_load(&worker->answered))
 			timeout_ns = 0;
 	}
 	n = wait_events(worker, events, timeout_ns);

@@ -1,7 +1,8 @@
 /*
- * A whole client under many threads, for ThreadSanitizer: submits with keys, weights, priorities
- * and deadlines, cancels at any moment, performs, fetching from several threads, looks from
- * outside. Every job ends exactly once. Argument: jobs per thread (300).
+ * A whole client under many threads, for ThreadSanitizer: two nodes with rules for each, submits
+ * with keys, weights, priorities and deadlines, cancels at any moment, performs, fetching from
+ * several threads, looks from outside. Every job ends exactly once. Argument: jobs per thread
+ * (300).
  */
 #include <pthread.h>
 #include <ration/ration.h>
@@ -138,9 +139,9 @@ static const struct ration__fairness fairness = {
 
 static void configure(ration_config *config, const char *store, int port)
 {
-	char uri[64];
+	char uris[96];
 	const char *const settings[][2] = {{"store.path", store}, {"workers.threads", "3"},
-		{"workers.queue_max", "64"}, {"services.api.uris", uri},
+		{"workers.queue_max", "64"}, {"services.api.uris", uris},
 		{"services.api.concurrency.max", "6"}, {"services.api.breaker", "off"},
 		{"services.api.limits.fast.rate", "20000/s"},
 		{"services.api.limits.fast.burst", "20"},
@@ -150,11 +151,18 @@ static void configure(ration_config *config, const char *store, int port)
 		{"services.api.limits.writes.rate", "3000/s"},
 		{"services.api.limits.writes.burst", "3"},
 		{"services.api.limits.writes.when.methods", "[PUT]"},
+		{"services.api.limits.server.rate", "4000/s"},
+		{"services.api.limits.server.burst", "4"},
+		{"services.api.limits.server.per", "[node]"},
+		{"services.api.concurrency.per_key.per", "[node]"},
+		{"services.api.concurrency.per_key.max", "4"},
+		{"services.api.nodes.recover_after", "2ms"},
 		{"services.api.concurrency.queue", "20"}, {"services.api.retry.attempts", "2"},
 		{"services.api.retry.backoff.first", "1ms"},
 		{"services.api.retry.backoff.max", "2ms"}};
 
-	snprintf(uri, sizeof(uri), "http://127.0.0.1:%d", port);
+	/* two nodes, by name */
+	snprintf(uris, sizeof(uris), "http://127.0.0.1:%d, http://localhost:%d", port, port);
 	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
 		if (ration_config_set(config, settings[i][0], settings[i][1], NULL) < 0)
 			abort();

@@ -390,6 +390,16 @@ static void cancel_in_between(void *arg, int attempt, int code, int64_t delay_ms
 	ration_retry_cancel(retry);
 }
 
+static int cancel_and_go_well(void *arg, int attempt, int64_t timeout_ms, int64_t *retry_after_ms)
+{
+	(void)arg;
+	(void)attempt;
+	(void)timeout_ms;
+	(void)retry_after_ms;
+	ration_retry_cancel(retry);
+	return 0;
+}
+
 Test(retry_any, R21_a_cancelled_delay_ends_the_call)
 {
 	struct script script = {.codes = {RATION_ECONNECT}, .count = 1};
@@ -406,6 +416,9 @@ Test(retry_any, R21_a_cancelled_delay_ends_the_call)
 	cr_expect_eq(ration_retry_run(retry, call, &script), RATION_ECANCELLED);
 	cr_expect_eq(script.calls, 0);
 	cr_expect_eq(ration_retry_run(retry, call, &script), 0);
+	/* too late for the call that it was meant for: not the next one's */
+	cr_expect_eq(ration_retry_run(retry, cancel_and_go_well, NULL), 0);
+	cr_expect_eq(ration_retry_run(retry, cancel_and_go_well, NULL), 0);
 	end();
 }
 

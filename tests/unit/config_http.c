@@ -243,10 +243,22 @@ Test(config_http, what_contradicts_is_refused_where_it_stands)
 		{"services: {n: {uris: [http://h], tls: {ca: /etc/passwd}}}",
 			"44: services.n.tls.ca: is never used: all of the service's uris are "
 			"http://"},
+		{"services: {n: {uris: [http://h], response: {redirects: any}, "
+		 "tls: {ca: /etc, cert: /a, key: /a}}}",
+			"84: services.n.tls.cert: is never used: all of the service's uris are "
+			"http://"},
 		{"services: {n: {uris: [http://h, 'http://h/'], mode: observe}}",
 			"22: services.n.uris: one of them is there twice: http://h"},
 		{"services: {n: {uri_file: /nowhere}}",
 			"26: services.n.uri_file: /nowhere: No such file or directory"},
+		{N "headers: {content-length: 5}}}",
+			"61: services.n.headers.content-length: expected a header's name, not one of "
+			"those that HTTP itself sets, such as Host and Content-Length"},
+		{N "auth: {header: Transfer-Encoding}}}",
+			"50: services.n.auth.header: \"Transfer-Encoding\": expected a header's "
+			"name"},
+		{"services: {n: {uris: ['HTTPS://h'], tls: {ca: /nowhere}}}",
+			"47: services.n.tls.ca: /nowhere: No such file or directory"},
 		{"services: {n: {uri_file: /tmp}}",
 			"26: services.n.uri_file: /tmp: not a regular file"},
 	};

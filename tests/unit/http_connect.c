@@ -1,5 +1,6 @@
 /* Whom a connection may be made to, and through whom: addresses and proxies. */
 #include <criterion/criterion.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -102,6 +103,28 @@ Test(connect, addresses)
 static bool hello(const struct server_request *r)
 {
 	return server_ok(r, "hello");
+}
+
+/* The option is one of many that stay in the handle. */
+Test(connect, a_fresh_one_is_made_whatever_the_handle_did_before)
+{
+	static const uint8_t http[] = {RATION__HTTP_AUTO, RATION__HTTP_1_1, RATION__HTTP_AUTO};
+	struct ration__multi_stats stats;
+	struct ration__attempt a;
+	struct loop l;
+
+	loop_init(&l, hello);
+	for (size_t i = 0; i < 2 * RATION__COUNT(http); i++) {
+		l.service.fresh = i < RATION__COUNT(http);
+		l.service.http = http[i % RATION__COUNT(http)];
+		loop_get(&l, "/", &a);
+		cr_expect_eq(a.code, 0, "%s", a.message);
+		ration__attempt_fini(&a);
+	}
+	ration__multi_stats(l.multi, &stats);
+	cr_expect_eq(stats.connects, RATION__COUNT(http));
+	cr_expect_eq(stats.reused, RATION__COUNT(http));
+	loop_fini(&l);
 }
 
 static void expect_refused(struct loop *l, const char *why)
@@ -243,8 +266,18 @@ Test(connect, a_proxys_credentials_come_from_a_file)
 	expect_body(&l, "tunnelled");
 	cr_expect_null(strstr(connect_head, "Proxy-Authorization"), "%s", connect_head);
 
-	unlink(path);
+	/* what does not fit is not cut */
+	fd = open(path, O_WRONLY | O_TRUNC);
+	for (int i = 0; i < 128; i++)
+		cr_assert_eq(write(fd, "12345678", 8), 8);
+	close(fd);
 	l.service.proxy_auth_file = path;
+	loop_get(&l, "/", &a);
+	cr_expect_eq(a.code, RATION_EIO, "%s", a.message);
+	cr_expect_not_null(strstr(a.message, "too long"), "%s", a.message);
+	ration__attempt_fini(&a);
+
+	unlink(path);
 	loop_get(&l, "/", &a);
 	cr_expect_eq(a.code, RATION_EIO, "%s", a.message);
 	cr_expect_not_null(strstr(a.message, path), "%s", a.message);

@@ -8,6 +8,7 @@
 #include "base/util.h"
 #include "http_leaks.h"
 #include "http_loop.h"
+#include "http/resolve.h"
 
 TestSuite(multi, .fini = check_leaks, .timeout = 60);
 
@@ -258,6 +259,28 @@ Test(multi, interim_answers_and_trailers_are_not_headers)
 	loop_fini(&l);
 }
 
+static bool two_status_lines(const struct server_request *r)
+{
+	return server_say(r->fd, "HTTP/1.1 103 Early\r\nX-Early: 1\r\n\r\n"
+				 "HTTP/1.1 200 OK\r\nX-Real: 1\r\nHTTP/1.1 999 no: really\r\n"
+				 "HTTP/x: y\r\nContent-Length: 2\r\n\r\nok");
+}
+
+Test(multi, a_header_is_no_status_line)
+{
+	struct ration__attempt a;
+	struct loop l;
+
+	loop_init(&l, two_status_lines);
+	loop_get(&l, "/", &a);
+	cr_expect_eq(a.code, 0, "%s", a.message);
+	cr_expect_eq(a.status, 200);
+	cr_expect_str_eq(header(&a, "x-real"), "1");
+	cr_expect_null(header(&a, "x-early"));
+	ration__attempt_fini(&a);
+	loop_fini(&l);
+}
+
 /* Nothing is left after this answer, whose status the path tells; it says what it cost. */
 static bool answer_spent(const struct server_request *r)
 {
@@ -461,6 +484,29 @@ Test(multi, one_lookup_of_a_name_at_a_time)
 	cr_expect_eq(watched(&l), 0);
 	free(call);
 	loop_fini(&l);
+}
+
+/* A hostile redirect must not find a name whose slow look-up holds up another one. */
+Test(multi, names_are_not_held_for_other_names)
+{
+	static struct ration__transfer others[RATION__DOORS + 1], again;
+	struct ration__resolve resolve;
+
+	ration__resolve_init(&resolve);
+	for (int i = 0; i <= RATION__DOORS; i++) {
+		ration__link_init(&others[i].held);
+		ration__buffer_init(&others[i].origin, 0);
+		ration__buffer_printf(&others[i].origin, "http://h%d.test", i);
+		cr_expect(ration__resolve_enter(&resolve, &others[i], 0), "%d", i);
+	}
+	again = others[0];
+	ration__link_init(&again.held);
+	cr_expect_not(ration__resolve_enter(&resolve, &again, 0));
+	ration__resolve_leave(&resolve, &again, false, 0);
+	for (int i = 0; i <= RATION__DOORS; i++) {
+		ration__resolve_leave(&resolve, &others[i], false, 0);
+		ration__buffer_fini(&others[i].origin);
+	}
 }
 
 Test(multi, those_held_go_when_the_name_is_known)

@@ -190,6 +190,38 @@ Test(tls, two_identities_never_share_a_connection)
 	finish();
 }
 
+/* Where a redirect leads nobody learns whose certificate it is. */
+Test(tls, X14_the_certificate_stays_at_its_origin)
+{
+	struct ration__hop *hop = calloc(1, sizeof(*hop) + 96);
+	struct ration__send send = {.service = &l.service, .id = "the-id"};
+	struct ration__transfer *transfer;
+	struct ration__attempt a;
+
+	begin("ssl", "ssl_verify_client optional; ssl_client_certificate ca.pem; " SAY);
+	l.service.tls.cert = kit_path(&kit, "alice.pem");
+	l.service.tls.key = kit_path(&kit, "sealed.key");
+	l.service.tls.key_password_file = kit_path(&kit, "password");
+	struct ration__call *call = loop_pack(&l, ration_request_new("s", "GET", "/"));
+
+	send.call = call;
+	snprintf(hop->url, 96, "%s/", base);
+	for (int i = 0; i < 4; i++) {
+		hop->foreign = i % 2;
+		send.hop = i ? hop : NULL;
+		cr_assert_eq(ration__multi_start(l.multi, &send, loop_now(&l), &l, &transfer), 0);
+		cr_assert_eq(loop_wait(&l, &a), &l);
+		cr_assert_eq(a.code, 0, "%s", a.message);
+		cr_expect_eq(
+			strncmp(a.body, hop->foreign ? "|" : "CN=alice|", hop->foreign ? 1 : 9), 0,
+			"%d: %s", i, a.body);
+		ration__attempt_fini(&a);
+	}
+	finish();
+	free(call);
+	free(hop);
+}
+
 Test(tls, R1_ten_thousand_requests_one_handshake)
 {
 	struct ration__multi_stats stats;

@@ -38,6 +38,14 @@ tests_unit_test_pool_nodes_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
 tests_unit_test_pool_nodes_CFLAGS = $(suite_cflags)
 tests_unit_test_pool_nodes_LDADD = $(suite_ldadd)
 
+check_PROGRAMS += tests/unit/test_pool_by_node
+TESTS += tests/unit/test_pool_by_node
+tests_unit_test_pool_by_node_SOURCES = tests/unit/pool_by_node.c tests/unit/client_fixture.h \
+	tests/unit/http_server.c tests/unit/http_server.h tests/unit/http_leaks.h
+tests_unit_test_pool_by_node_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
+tests_unit_test_pool_by_node_CFLAGS = $(suite_cflags)
+tests_unit_test_pool_by_node_LDADD = $(suite_ldadd)
+
 check_PROGRAMS += tests/unit/test_pool_token
 TESTS += tests/unit/test_pool_token
 tests_unit_test_pool_token_SOURCES = tests/unit/pool_token.c tests/unit/http_leaks.h
@@ -63,3 +71,7 @@ check_PROGRAMS += tests/stress/pool_tokens
 TESTS += tests/stress/pool_tokens
 tests_stress_pool_tokens_SOURCES = tests/stress/pool_tokens.c
 tests_stress_pool_tokens_LDADD = src/libcore.la
+check_PROGRAMS += tests/stress/pool_token_jobs
+TESTS += tests/stress/pool_token_jobs
+tests_stress_pool_token_jobs_SOURCES = tests/stress/pool_token_jobs.c
+tests_stress_pool_token_jobs_LDADD = src/libcore.la

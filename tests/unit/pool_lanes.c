@@ -264,3 +264,31 @@ Test(pool_lanes, lanes_without_jobs_are_kept_but_not_all)
 	cr_assert_leq(lanes.table.count, 256, "the lane that was there is used again");
 	close_lanes();
 }
+
+Test(pool_lanes, X10_a_lane_for_each_node)
+{
+	static const char *const uris[] = {"http://a:1", "http://b:2"};
+	static struct ration__service_conf two = {.nodes = uris, .node_count = 2};
+	struct ration__nodes_options options = {.service = "api", .conf = &two};
+	struct ration__node_want want = {.now_ns = 1000};
+	struct ration__node *node = NULL;
+	struct ration__lane *lane;
+	struct ration__job *job;
+	uint32_t bit;
+
+	open_lanes();
+	options.engine = f.engine;
+	cr_assert_eq(ration__nodes_new(&options, &service.nodes), 0);
+	job = add("t", 0);
+	cr_assert_null(job->lane->of, "no rule names it");
+	cr_assert_str_eq(ration__lane_key(job->lane, "node"), "");
+	cr_assert_eq(ration__nodes_choose(service.nodes, &want, 1, &node, &bit), 0);
+	lane = ration__lane_of(&lanes, job, node);
+	cr_assert_neq(lane, job->lane);
+	cr_assert_eq(ration__lane_find(&lanes, job, node), lane);
+	cr_assert_str_eq(ration__lane_key(lane, "node"), "http://b:2");
+	cr_assert_str_eq(ration__lane_key(lane, "tenant"), "t");
+	close_lanes();
+	ration__nodes_free(service.nodes);
+	service.nodes = NULL;
+}

@@ -492,3 +492,112 @@ Test(nodes, records_of_the_healthy_go_away)
 	ration__nodes_free(nodes);
 	fixture_close(&f);
 }
+
+/* ---- joining, for rules per node ---- */
+
+/* The bit of the node that is chosen; 0: none. */
+static uint32_t choose(struct ration__nodes *nodes, uint32_t tried, struct ration__node **node)
+{
+	struct ration__node_want want = {.now_ns = f.clock.now_ns};
+	uint32_t bit;
+
+	return ration__nodes_choose(nodes, &want, tried, node, &bit) == 0 ? bit : 0;
+}
+
+static uint32_t join(struct ration__nodes *nodes, struct ration__node **node)
+{
+	uint32_t bit = choose(nodes, 0, node);
+
+	cr_assert(bit);
+	ration__nodes_join(nodes, *node, f.clock.now_ns);
+	return bit;
+}
+
+static int pick_only(struct ration__nodes *nodes, struct ration__node *node, int64_t *at_ns)
+{
+	struct ration__node_want want = {.now_ns = f.clock.now_ns, .only = node};
+	struct ration__node *picked;
+
+	return ration__nodes_pick(nodes, &want, &picked, at_ns);
+}
+
+Test(nodes, X10_joined_in_turn_and_each_once_a_job)
+{
+	struct ration__node *node;
+	struct ration__nodes *nodes;
+	uint32_t first;
+
+	fixture_open(&f);
+	nodes = open_nodes(3);
+	first = join(nodes, &node);
+	cr_assert_eq(first | join(nodes, &node) | join(nodes, &node), 7);
+	cr_assert_eq(join(nodes, &node), first);
+	cr_assert_eq(choose(nodes, 3, &node), 4);
+	cr_assert_eq(choose(nodes, 7, &node), 0);
+	ration__nodes_free(nodes);
+	fixture_close(&f);
+}
+
+Test(nodes, X10_one_job_joins_to_be_the_probe)
+{
+	struct ration__node *node, *failed;
+	struct ration__nodes *nodes;
+	int64_t at_ns = 0;
+
+	fixture_open(&f);
+	nodes = open_nodes(2);
+	end_at(nodes, 1, RATION__FAILURE, 0);
+	for (int i = 0; i < 4; i++)
+		cr_assert_eq(join(nodes, &node), 1);
+	cr_assert_eq(choose(nodes, 1, &node), 0, "the other one would do");
+	pass(&f, RECOVER);
+	cr_assert_eq(join(nodes, &failed), 2);
+	for (int i = 0; i < 4; i++)
+		cr_assert_eq(join(nodes, &node), 1);
+	cr_assert_eq(pick_only(nodes, failed, &at_ns), 0, "claimed when it is sent");
+	cr_assert_eq(pick_only(nodes, failed, &at_ns), RATION_EAGAIN, "by one");
+	cr_assert_eq(at_ns, f.clock.now_ns);
+	report(nodes, failed, RATION__FAILURE, 0);
+	pass(&f, RECOVER);
+	cr_assert_eq(join(nodes, &node), 2);
+	ration__nodes_free(nodes);
+	fixture_close(&f);
+}
+
+Test(nodes, X10_all_cool_and_the_first_that_will_not_is_joined)
+{
+	struct ration__node *node;
+	struct ration__nodes *nodes;
+	int64_t at_ns = 0;
+
+	fixture_open(&f);
+	nodes = open_nodes(2);
+	end_at(nodes, 0, RATION__THROTTLED, 9 * S);
+	end_at(nodes, 1, RATION__THROTTLED, 5 * S);
+	cr_assert_eq(join(nodes, &node), 2);
+	cr_assert_eq(pick_only(nodes, node, &at_ns), RATION_EAGAIN);
+	cr_assert_eq(at_ns, f.clock.now_ns + 5 * S);
+	cr_assert_eq(choose(nodes, 2, &node), 0);
+	ration__nodes_free(nodes);
+	fixture_close(&f);
+}
+
+Test(nodes, X10_balanced_by_who_joined)
+{
+	struct ration__node *node, *first;
+	struct ration__nodes *nodes;
+	uint32_t bit;
+
+	fixture_open(&f);
+	conf.node_strategy = RATION__NODES_BALANCED;
+	nodes = open_nodes(2);
+	bit = join(nodes, &first);
+	cr_assert_neq(join(nodes, &node), bit);
+	ration__nodes_leave(nodes, node);
+	cr_assert_neq(join(nodes, &node), bit);
+	ration__nodes_leave(nodes, first);
+	cr_assert_eq(join(nodes, &node), bit);
+	ration__nodes_free(nodes);
+	conf.node_strategy = RATION__NODES_ROUND_ROBIN;
+	fixture_close(&f);
+}
