@@ -42,6 +42,7 @@ int ration_guard_open(
 		rc = ration__guard_open(guard->engine, rules, &guard->guard, err);
 		if (rc < 0)
 			ration__engine_close(guard->engine);
+		guard->observes = rules->own.observe;
 	}
 	free(rules);
 	if (rc < 0) {

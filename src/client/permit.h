@@ -20,6 +20,7 @@ struct ration_guard {
 	struct ration__engine *engine;
 	struct ration__guard *guard;
 	struct ration__service_conf conf; /* for retries (client/retry.c) */
+	bool observes;			  /* likewise: the budget is told, and refuses nothing */
 	ration_random_fn random;	  /* NULL: the library's own */
 	void *random_arg;
 };

@@ -195,9 +195,9 @@ static int decide(ration_retry *retry, const struct ration__attempt_end *end, in
 		&cost);
 	if (rc < 0)
 		return rc;
-	if (cost < 0)
+	if (cost < 0 && !retry->guard->observes)
 		return RATION_RETRY_NO_BUDGET;
-	retry->retry_cost = cost;
+	retry->retry_cost = (int)ration__max64(cost, 0);
 	return RATION_RETRY_AGAIN;
 }
 

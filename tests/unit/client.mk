@@ -100,3 +100,10 @@ tests_unit_test_client_connections_SOURCES = tests/unit/client_connections.c $(c
 tests_unit_test_client_connections_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
 tests_unit_test_client_connections_CFLAGS = $(suite_cflags)
 tests_unit_test_client_connections_LDADD = $(suite_ldadd)
+
+check_PROGRAMS += tests/unit/test_client_retry
+TESTS += tests/unit/test_client_retry
+tests_unit_test_client_retry_SOURCES = tests/unit/client_retry.c $(client_upstream)
+tests_unit_test_client_retry_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
+tests_unit_test_client_retry_CFLAGS = $(suite_cflags)
+tests_unit_test_client_retry_LDADD = $(suite_ldadd)

@@ -390,7 +390,7 @@ Test(client_redirect, X14_credentials_stay_at_their_origin)
 	cr_expect_eq(ration_response_attempts(r), 3);
 	ration_response_free(r);
 	for (int i = 1; i <= 6; i++) {
-		char secret[16];
+		char secret[24];
 
 		snprintf(secret, sizeof(secret), "secret-%d", i);
 		cr_expect(strstr(head_of(0), secret), "%s: %s", secret, head_of(0));

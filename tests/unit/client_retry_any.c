@@ -383,6 +383,20 @@ Test(retry_any, retries_pay_from_the_budget_that_all_share)
 	end();
 }
 
+Test(retry_any, a_service_that_observes_is_not_refused_its_retries)
+{
+	struct script fails = {.codes = {RATION_ECONNECT}, .count = 1};
+	struct seen seen;
+
+	begin("mode: observe, retry: {attempts: 9, backoff: {first: 1ms}, "
+	      "budget: {capacity: 30, retry: 10, success: 1}}",
+		true);
+	cr_expect_eq(run(&fails, &seen), RATION_EEXHAUSTED);
+	cr_expect_eq(fails.calls, 9, "%d", fails.calls);
+	cr_expect_eq(budget_left(), 0, "it pays as long as it can");
+	end();
+}
+
 /* ---- cancelling ---- */
 
 static void cancel_in_between(void *arg, int attempt, int code, int64_t delay_ms)
