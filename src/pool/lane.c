@@ -50,7 +50,7 @@ void ration__lane_reuse(struct ration__lanes *lanes, struct ration__lane *lane)
 		lane->next->link = lane->link;
 	else
 		lanes->spare_last = lane->link;
-	lane->node = (struct ration__node){0};
+	lane->node = (struct ration__order_node){0};
 	lane->spare = false;
 	lanes->spare_count--;
 }

@@ -64,8 +64,8 @@ struct ration__lane {
 	struct ration__node *of;       /* whose attempts its jobs wait for; NULL: any node's */
 	struct ration__job *head, **tail;
 	union {
-		struct ration__node node;   /* READY, PARKED: among its queue's lanes */
-		struct ration__timer timer; /* BOOKED: its time */
+		struct ration__order_node node; /* READY, PARKED: among its queue's lanes */
+		struct ration__timer timer;	/* BOOKED: its time */
 		struct {
 			struct ration__lane *next, **link; /* IDLE without any job: spare ones */
 		};

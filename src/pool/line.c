@@ -32,7 +32,7 @@ static void move(struct ration__line *line, struct ration__queue *queue)
 	ration__order_add(&line->queues, &queue->node, place);
 }
 
-static int64_t round_of(const struct ration__node *place)
+static int64_t round_of(const struct ration__order_node *place)
 {
 	return place->key >> JOINED_BITS;
 }
@@ -41,8 +41,8 @@ static int64_t round_of(const struct ration__node *place)
  * one round at most, whatever anybody has had in advance. */
 static int64_t joining_round(const struct ration__line *line)
 {
-	const struct ration__node *first = ration__order_first(&line->queues);
-	const struct ration__node *last = ration__order_last(&line->queues);
+	const struct ration__order_node *first = ration__order_first(&line->queues);
+	const struct ration__order_node *last = ration__order_last(&line->queues);
 
 	return first ? ration__max64(
 			       line->round, ration__min64(round_of(last), round_of(first) + 1))
@@ -87,7 +87,7 @@ void ration__line_remove(
 
 struct ration__lane *ration__line_first(const struct ration__line *line)
 {
-	struct ration__node *node = ration__order_first(&line->queues);
+	struct ration__order_node *node = ration__order_first(&line->queues);
 
 	if (!node)
 		return NULL;

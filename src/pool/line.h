@@ -26,7 +26,7 @@ struct ration__tenant;
 
 /* A tenant's lanes in one line. */
 struct ration__queue {
-	struct ration__node node; /* in the line, while it has lanes */
+	struct ration__order_node node; /* in the line, while it has lanes */
 	struct ration__order lanes;
 	struct ration__tenant *tenant;
 	int64_t round;

@@ -8,23 +8,23 @@
 
 #include <stdint.h>
 
-struct ration__node {
+struct ration__order_node {
 	int64_t key;
-	struct ration__node *left, *right, *parent;
+	struct ration__order_node *left, *right, *parent;
 };
 
 /* Zeros: empty. */
 struct ration__order {
-	struct ration__node *root;
+	struct ration__order_node *root;
 };
 
 /* node must not be in any order. O(log n). */
-void ration__order_add(struct ration__order *order, struct ration__node *node, int64_t key);
+void ration__order_add(struct ration__order *order, struct ration__order_node *node, int64_t key);
 /* node must be in this one. O(log n). */
-void ration__order_remove(struct ration__order *order, struct ration__node *node);
+void ration__order_remove(struct ration__order *order, struct ration__order_node *node);
 /* Of the lowest key; NULL: empty. O(log n). */
-struct ration__node *ration__order_first(const struct ration__order *order);
+struct ration__order_node *ration__order_first(const struct ration__order *order);
 /* Of the highest, likewise. */
-struct ration__node *ration__order_last(const struct ration__order *order);
+struct ration__order_node *ration__order_last(const struct ration__order *order);
 
 #endif

@@ -11,7 +11,7 @@ static const struct ration__fairness by_tenant = {
 
 Test(pool_fair, order_is_that_of_a_sorted_list)
 {
-	static struct ration__node nodes[500];
+	static struct ration__order_node nodes[500];
 	bool in[500] = {false};
 	struct ration__order order = {NULL};
 	uint64_t random = 1;
@@ -41,7 +41,7 @@ Test(pool_fair, order_is_that_of_a_sorted_list)
 
 Test(pool_fair, equal_keys_come_as_they_went_in)
 {
-	struct ration__node nodes[64];
+	struct ration__order_node nodes[64];
 	struct ration__order order = {NULL};
 
 	for (int i = 0; i < 64; i++)
