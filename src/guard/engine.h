@@ -212,6 +212,7 @@ struct ration__engine {
 	atomic_bool stop;
 	_Atomic uint64_t epoch; /* of the hot/ in which this process's holdings stand */
 	atomic_bool epoch_news; /* it changed: the others should see to theirs */
+	atomic_bool epoch_kick; /* and its thread is to be told of that */
 	atomic_bool notify;	/* kicked: call the wakers */
 };
 

@@ -368,7 +368,9 @@ static void finish(
 			batch->woken = true;
 		ration__engine_notify(engine);
 	}
-	if (after->ledger || atomic_load(&engine->epoch_news))
+	/* once for each hot/, not with every decision while no thread is there to hear it */
+	if (after->ledger || (atomic_load_explicit(&engine->epoch_kick, memory_order_relaxed) &&
+				     atomic_exchange(&engine->epoch_kick, false)))
 		ration__engine_kick(engine);
 }
 

@@ -474,8 +474,10 @@ int ration__permit_reassert(void *arg, struct ration__txn *txn)
 	struct ration__engine *engine = arg;
 	uint64_t epoch = ration__store_epoch(txn->store);
 
-	if (atomic_exchange(&engine->epoch, epoch) != epoch)
+	if (atomic_exchange(&engine->epoch, epoch) != epoch) {
 		atomic_store(&engine->epoch_news, true);
+		atomic_store(&engine->epoch_kick, true);
+	}
 	/* what is booked in buckets that are gone would come on top of what is dealt anew */
 	if (txn->wipe_ns != engine->wipe_ns)
 		ration__booking_void_all(engine);

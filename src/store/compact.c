@@ -16,7 +16,7 @@
 #define TIME_MAX_NS (100 * RATION__NS_PER_MS)
 #define LOOK_EVERY 256
 #define FREE_FACTOR 8
-#define PAGES_MIN 64 /* below 256 KiB the free list costs little: ten keys 1.2 to 1.35 of fresh */
+#define PAGES_MIN 64 /* below 256 KiB the free list costs little */
 #define RETRY_NS (10 * RATION__NS_PER_S)
 
 /* After a begin; sets store->compact. Two structures are copied from memory: cheap. */

