@@ -107,3 +107,11 @@ tests_unit_test_client_retry_SOURCES = tests/unit/client_retry.c $(client_upstre
 tests_unit_test_client_retry_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
 tests_unit_test_client_retry_CFLAGS = $(suite_cflags)
 tests_unit_test_client_retry_LDADD = $(suite_ldadd)
+
+check_PROGRAMS += tests/unit/test_client_nginx
+TESTS += tests/unit/test_client_nginx
+tests_unit_test_client_nginx_SOURCES = tests/unit/client_nginx.c tests/unit/http_peer.c \
+	tests/unit/http_peer.h $(client_upstream)
+tests_unit_test_client_nginx_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
+tests_unit_test_client_nginx_CFLAGS = $(suite_cflags)
+tests_unit_test_client_nginx_LDADD = $(suite_ldadd)

@@ -261,7 +261,7 @@ Test(client_retry, X2_a_429_is_repeated_whatever_the_method)
 
 /* ---- which statuses ---- */
 
-Test(client_retry, E15_S5_R13_other_answers_are_final)
+Test(client_retry, E15_S5_R13_X3_X4_other_answers_are_final)
 {
 	static const int never[] = {304, 400, 401, 403, 404, 405, 409, 410, 418, 422, 451};
 	static const int again[] = {408, 500, 502, 503, 504, 599};

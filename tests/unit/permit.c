@@ -299,7 +299,7 @@ Test(permit, a_waiter_gets_the_place_that_is_released)
 	ration_permit_free(other);
 }
 
-Test(permit, acquire_waits_for_tokens_when_there_is_time)
+Test(permit, X16_acquire_waits_for_tokens_when_there_is_time)
 {
 	open_service("strict", false);
 	cr_assert_eq(ration_permit_set_key(permit, "tenant", "acme"), 0);
