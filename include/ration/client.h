@@ -236,7 +236,7 @@ RATION_EXPORT int ration_response_string(
 	const ration_response *response, const char *pointer, char **text, size_t *length);
 RATION_EXPORT int ration_response_truncated(const ration_response *response);
 RATION_EXPORT int ration_response_attempts(const ration_response *response);
-/* attempts: each send, the hops of redirects among them; only the last 8 are remembered, and i
+/* attempts: each send, the hops of redirects among them; the last 32 are remembered, and i
  * counts from 0, the oldest of these. Outputs may be NULL: the node's base URI (as long as the
  * response; "": a redirect led to another origin), RATION_E* or 0 when it was accepted, the status
  * or 0, and how long it took. 0, or RATION_EEMPTY: there is no such attempt. */

@@ -108,7 +108,7 @@ static_assert(sizeof(struct ration__job) <= 144, "a queued job must stay small")
 #define RATION__JOB_RESUMED 16	/* HELD: its source or sink is to go on */
 
 #define RATION__JOB_KEYS_MAX UINT16_MAX
-#define RATION__JOB_NOTES 8 /* attempts whose notes are kept: the last ones */
+#define RATION__JOB_NOTES 32 /* attempts whose notes are kept: the last ones */
 
 static inline const struct ration__cost *ration__job_costs(const struct ration__job *job)
 {
