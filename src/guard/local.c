@@ -11,8 +11,8 @@
  *   closed  nothing is admitted until it does
  *   open    everything is admitted
  *
- * A limit may have a policy of its own (struct ration__limit.on_failure): open, it is not asked;
- * closed, it lets nothing through.
+ * A limit, the breaker and the concurrency limits may each have a policy of their own: open, it is
+ * not asked; closed, it lets nothing through.
  *
  * Under engine.mutex, outside any transaction (reconcile: inside the first one that succeeds).
  */
@@ -142,8 +142,8 @@ static void deny(struct ration__ask *ask, int denial, int rule, int64_t at_ns)
 	ask->at_ns = at_ns;
 }
 
-/* The operator's word, and what a server said to this process; true: denied. */
-static bool is_stopped(struct ration__engine *engine, struct ration__ask *ask, int64_t now_ns)
+/* What a server said to this process; true: denied. */
+static bool is_cooling(struct ration__engine *engine, struct ration__ask *ask, int64_t now_ns)
 {
 	const struct ration__keyset *keyset = ask->keyset;
 	const struct ration__local *cooldown = find(engine, keyset->cooldown);
@@ -153,8 +153,22 @@ static bool is_stopped(struct ration__engine *engine, struct ration__ask *ask, i
 		deny(ask, RATION_DENIED_COOLDOWN, RATION__RULE_COOLDOWN, cooldown->until_ns);
 		return true;
 	}
-	if (skip & RATION__SKIP_BREAKER || !keyset->breaker ||
-		keyset->breaker_mode != RATION__BREAKER_FORCED_OPEN)
+	return false;
+}
+
+/* The breaker: closed as a policy, or the operator's word; true: denied. */
+static bool is_broken(struct ration__ask *ask, int64_t now_ns, uint32_t policy)
+{
+	const struct ration__keyset *keyset = ask->keyset;
+
+	if ((ask->skip | keyset->skip) & RATION__SKIP_BREAKER || !keyset->breaker ||
+		policy == RATION__ON_FAILURE_OPEN)
+		return false;
+	if (policy == RATION__ON_FAILURE_CLOSED) {
+		deny(ask, RATION_DENIED_STORE, RATION__RULE_STORE, now_ns + RATION__FALLBACK_NS);
+		return true;
+	}
+	if (keyset->breaker_mode != RATION__BREAKER_FORCED_OPEN)
 		return false;
 	deny(ask, RATION_DENIED_BREAKER, RATION__RULE_BREAKER, now_ns + RATION__FALLBACK_NS);
 	if (!keyset->guard->own.own.wait_breaker) {
@@ -167,20 +181,22 @@ static bool is_stopped(struct ration__engine *engine, struct ration__ask *ask, i
 /* RATION__ON_FAILURE_* of one limit. */
 static uint32_t policy_of(const struct ration__keyset *keyset, const struct ration__limit *limit)
 {
-	return limit->on_failure ? limit->on_failure - 1 : keyset->guard->own.own.on_failure;
+	return ration__on_failure(limit->on_failure, keyset->guard->own.own.on_failure);
 }
 
-static bool has_own_policies(const struct ration__rules *rules)
+static bool has_own_policies(const struct ration__rules *rules, const struct ration__own_rules *own)
 {
+	if (own->breaker_on_failure || own->permits_on_failure)
+		return true;
 	for (uint32_t i = 0; i < rules->limit_count; i++)
 		if (rules->limits[i].on_failure)
 			return true;
 	return false;
 }
 
-/* false: denied. policy: the service's, which holds for its permits. */
+/* false: denied. permits: the policy of the concurrency limits. */
 static bool ask_share(
-	struct ration__engine *engine, struct ration__ask *ask, int64_t now_ns, uint32_t policy)
+	struct ration__engine *engine, struct ration__ask *ask, int64_t now_ns, uint32_t permits)
 {
 	const struct ration__keyset *keyset = ask->keyset;
 	const struct ration__rules *rules = &keyset->guard->rules;
@@ -215,8 +231,13 @@ static bool ask_share(
 						       : now_ns + RATION__FALLBACK_NS);
 		return false;
 	}
-	if (skip & RATION__SKIP_CONCURRENCY || policy != RATION__ON_FAILURE_LOCAL)
+	if (skip & RATION__SKIP_CONCURRENCY || permits == RATION__ON_FAILURE_OPEN ||
+		(!keyset->concurrency && !keyset->place))
 		return true;
+	if (permits == RATION__ON_FAILURE_CLOSED) {
+		deny(ask, RATION_DENIED_STORE, RATION__RULE_STORE, now_ns + RATION__FALLBACK_NS);
+		return false;
+	}
 	if (keyset->concurrency && places_held(engine, keyset->concurrency, false) >=
 					   share_of(engine, local_max(&rules->concurrency))) {
 		deny(ask, RATION_DENIED_CONCURRENCY, RATION__RULE_CONCURRENCY,
@@ -274,8 +295,9 @@ static void admit(
 static void decide(struct ration__engine *engine, struct ration__ask *ask, int64_t now_ns)
 {
 	struct ration__keyset *keyset = ask->keyset;
-	uint32_t policy = keyset->guard->own.own.on_failure;
-	bool own = false; /* some limit has a policy of its own */
+	const struct ration__own_rules *rules = &keyset->guard->own.own;
+	uint32_t policy = rules->on_failure;
+	bool own = false; /* something has a policy of its own */
 
 	if (keyset->serial != keyset->guard->serial) {
 		ask->decision = RATION__STALE;
@@ -285,17 +307,20 @@ static void decide(struct ration__engine *engine, struct ration__ask *ask, int64
 		deny(ask, RATION_DENIED_RATE, 0, keyset->start_ns);
 		return;
 	}
-	if (keyset->guard->own.own.observe)
+	if (rules->observe)
 		policy = RATION__ON_FAILURE_OPEN;
 	else
-		own = has_own_policies(&keyset->guard->rules);
+		own = has_own_policies(&keyset->guard->rules, rules);
 	if (policy == RATION__ON_FAILURE_CLOSED) {
 		deny(ask, RATION_DENIED_STORE, RATION__RULE_STORE, now_ns + RATION__FALLBACK_NS);
 		return;
 	}
-	if (policy == RATION__ON_FAILURE_LOCAL && is_stopped(engine, ask, now_ns))
+	if (policy == RATION__ON_FAILURE_LOCAL && is_cooling(engine, ask, now_ns))
 		return;
-	if ((policy == RATION__ON_FAILURE_LOCAL || own) && !ask_share(engine, ask, now_ns, policy))
+	if ((policy == RATION__ON_FAILURE_LOCAL || own) &&
+		(is_broken(ask, now_ns, ration__on_failure(rules->breaker_on_failure, policy)) ||
+			!ask_share(engine, ask, now_ns,
+				ration__on_failure(rules->permits_on_failure, policy))))
 		return;
 	if (ask->peek)
 		ask->decision = RATION__ADMITTED;

@@ -95,15 +95,22 @@ struct ration__override {
 #define RATION__ON_FAILURE_CLOSED 1
 #define RATION__ON_FAILURE_OPEN 2
 
+/* own: 0, or 1 + one of these; service: one of these. */
+static inline uint32_t ration__on_failure(uint32_t own, uint32_t service)
+{
+	return own ? own - 1 : service;
+}
+
 /* Each process's own choice: not compared and not taken over from the store. */
 struct ration__own_rules {
 	uint32_t wait_breaker; /* 1: an open breaker is waited for, not refused */
 	uint32_t wait_quota;
-	uint32_t on_failure; /* RATION__ON_FAILURE_*: when the store cannot answer */
-	uint32_t observe;    /* 1: decide, count and say, but delay and refuse nothing */
-	uint32_t queue_max;  /* callers that may wait for a permit in this process; 0: any number */
-	uint32_t reserved;
-	int64_t hold_ns; /* a permit held longer may be taken back; 0: never */
+	uint32_t on_failure;	     /* RATION__ON_FAILURE_*: when the store cannot answer */
+	uint32_t breaker_on_failure; /* likewise; 0: as on_failure says, else 1 + the policy */
+	uint32_t permits_on_failure; /* of both concurrency limits */
+	uint32_t observe;	     /* 1: decide, count and say, but delay and refuse nothing */
+	uint32_t queue_max; /* callers that may wait for a permit in this process; 0: any number */
+	int64_t hold_ns;    /* a permit held longer may be taken back; 0: never */
 	char required_keys[RATION__PER_MAX][RATION__KEYNAME_MAX];
 };
 

@@ -566,6 +566,64 @@ Test(guard, closed_and_open_while_the_store_cannot_answer)
 	ration__guard_close(first);
 }
 
+/* Denial of a second call that is made while the first is held and the store cannot answer. 0:
+ * both are admitted. */
+static int second_denial(uint32_t service, uint32_t breaker, uint32_t permits)
+{
+	struct ration__grant grants[2] = {{0}};
+	struct ration__keyset *keys;
+	struct ration__ask answer;
+	pid_t peer;
+
+	f.rules.concurrency.max = 1;
+	f.rules.breaker.trip_after = 5;
+	f.rules.breaker.open_ns = S;
+	f.rules.own.on_failure = service;
+	f.rules.own.breaker_on_failure = breaker;
+	f.rules.own.permits_on_failure = permits;
+	define(&f);
+	keys = keyset_of(&f, NULL, 0);
+	peer = stuck_peer(&f);
+	answer = ask(&f, keys, &grants[0], false);
+	if (answer.decision == RATION__ADMITTED)
+		answer = ask(&f, keys, &grants[1], false);
+	kill(peer, SIGKILL);
+	waitpid(peer, NULL, 0);
+	for (int i = 0; i < 2; i++)
+		if (grants[i].seq)
+			settle(&f, &grants[i], RATION__SUCCESS);
+	ration__keyset_unref(keys);
+	return answer.decision == RATION__ADMITTED ? 0 : answer.denial;
+}
+
+Test(guard, local_holds_for_places)
+{
+	cr_expect_eq(second_denial(RATION__ON_FAILURE_LOCAL, 0, 0), RATION_DENIED_CONCURRENCY);
+}
+
+Test(guard, places_may_be_open_by_themselves)
+{
+	cr_expect_eq(second_denial(RATION__ON_FAILURE_LOCAL, 0, 1 + RATION__ON_FAILURE_OPEN), 0);
+}
+
+Test(guard, places_may_be_closed_by_themselves)
+{
+	cr_expect_eq(second_denial(RATION__ON_FAILURE_OPEN, 0, 1 + RATION__ON_FAILURE_CLOSED),
+		RATION_DENIED_STORE);
+}
+
+Test(guard, a_breaker_may_be_closed_by_itself)
+{
+	cr_expect_eq(second_denial(RATION__ON_FAILURE_OPEN, 1 + RATION__ON_FAILURE_CLOSED, 0),
+		RATION_DENIED_STORE);
+}
+
+Test(guard, places_may_be_local_in_an_open_service)
+{
+	cr_expect_eq(second_denial(RATION__ON_FAILURE_OPEN, 0, 1 + RATION__ON_FAILURE_LOCAL),
+		RATION_DENIED_CONCURRENCY);
+}
+
 Test(guard, a_killed_holders_places_come_back)
 {
 	struct ration__grant grant = {0};
