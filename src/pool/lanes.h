@@ -85,12 +85,12 @@ struct ration__lane {
 	uint8_t state;
 	uint8_t claim; /* CLAIMED, and while its worker takes jobs: number of the claim + 1 */
 	int8_t priority;
+	bool breaks; /* constant, and read without the mutex: its node has a breaker of its own */
 	bool waits : 1;	  /* the keyset holds a booking or a waiting place */
 	bool loose : 1;	  /* let go of its group, and not answered since */
 	bool paid : 1;	  /* its booking was charged to its tenant */
 	bool crowded : 1; /* its queued jobs are counted in the service's crowd */
 	bool spare : 1;
-	bool breaks : 1; /* its node has a breaker of its own */
 	char keys[];
 };
 
