@@ -251,6 +251,18 @@ static int start_thread(struct ration__watch *watch)
 
 /* ---- the face ---- */
 
+/* Without its thread. */
+static void destroy(struct ration__watch *watch)
+{
+	if (watch->kick_fd >= 0)
+		close(watch->kick_fd);
+	if (watch->inotify_fd >= 0)
+		close(watch->inotify_fd);
+	pthread_cond_destroy(&watch->done);
+	pthread_mutex_destroy(&watch->mutex);
+	free(watch);
+}
+
 int ration__watch_new(struct ration__watch **out)
 {
 	struct ration__watch *watch = calloc(1, sizeof(*watch));
@@ -268,13 +280,7 @@ int ration__watch_new(struct ration__watch **out)
 		*out = watch;
 		return 0;
 	}
-	if (watch->kick_fd >= 0)
-		close(watch->kick_fd);
-	if (watch->inotify_fd >= 0)
-		close(watch->inotify_fd);
-	pthread_cond_destroy(&watch->done);
-	pthread_mutex_destroy(&watch->mutex);
-	free(watch);
+	destroy(watch);
 	return rc;
 }
 
@@ -293,12 +299,7 @@ void ration__watch_free(struct ration__watch *watch)
 		watch->files = file->next;
 		free(file);
 	}
-	close(watch->kick_fd);
-	if (watch->inotify_fd >= 0)
-		close(watch->inotify_fd);
-	pthread_cond_destroy(&watch->done);
-	pthread_mutex_destroy(&watch->mutex);
-	free(watch);
+	destroy(watch);
 }
 
 int ration__watch_add(struct ration__watch *watch, const char *path, ration__watch_fn fn, void *arg,

@@ -280,6 +280,35 @@ static bool proxy_ok(const char *text)
 	return false;
 }
 
+/* Of the kinds that stay text. */
+static bool text_ok(const struct ration__setting *setting, const char *text)
+{
+	switch (setting->type) {
+	case RATION__TYPE_TEXT:
+		return *text && *text != '~' && ration__header_value_ok(text) &&
+		       (setting->max == 0 || (double)strlen(text) <= setting->max);
+	case RATION__TYPE_PATTERN:
+		return (*text == '/' || *text == '*') && strlen(text) < RATION__PATTERN_MAX &&
+		       ration__header_value_ok(text);
+	case RATION__TYPE_SOURCE:
+		return source_ok(text);
+	case RATION__TYPE_HEADER:
+		return ration__header_value_ok(text);
+	case RATION__TYPE_SECRET:
+		return *text && ration__header_value_ok(text);
+	case RATION__TYPE_FIELD:
+		return ration__header_name_ok(text) && !ration__header_is_ours(text);
+	case RATION__TYPE_TARGET:
+		return target_ok(text);
+	case RATION__TYPE_PROXY:
+		return proxy_ok(text) || ration__word_index(setting->words, text) >= 0;
+	case RATION__TYPE_NAME:
+		return ration__name_ok(text, RATION__KEYNAME_MAX);
+	default: /* not text */
+		return false;
+	}
+}
+
 static int parse(const struct ration__setting *setting, const char *text, struct ration__value *out)
 {
 	int rc = 0;
@@ -315,44 +344,11 @@ static int parse(const struct ration__setting *setting, const char *text, struct
 		rc = ration__word_index(setting->words, text);
 		out->integer = rc < 0 ? 0 : (uint64_t)rc;
 		return rc < 0 ? RATION_EINVAL : 0;
-	case RATION__TYPE_TEXT:
-		return *text && *text != '~' && ration__header_value_ok(text) &&
-				       (setting->max == 0 || (double)strlen(text) <= setting->max)
-			       ? 0
-			       : RATION_EINVAL;
-	case RATION__TYPE_PATTERN:
-		return (*text == '/' || *text == '*') && strlen(text) < RATION__PATTERN_MAX &&
-				       ration__header_value_ok(text)
-			       ? 0
-			       : RATION_EINVAL;
-	case RATION__TYPE_SOURCE:
-		return source_ok(text) ? 0 : RATION_EINVAL;
-	case RATION__TYPE_HEADER:
-		return ration__header_value_ok(text) ? 0 : RATION_EINVAL;
-	case RATION__TYPE_SECRET:
-		return *text && ration__header_value_ok(text) ? 0 : RATION_EINVAL;
-	case RATION__TYPE_FIELD:
-		return ration__header_name_ok(text) && !ration__header_is_ours(text)
-			       ? 0
-			       : RATION_EINVAL;
-	case RATION__TYPE_TARGET:
-		return target_ok(text) ? 0 : RATION_EINVAL;
-	case RATION__TYPE_PROXY:
-		return proxy_ok(text) || ration__word_index(setting->words, text) >= 0
-			       ? 0
-			       : RATION_EINVAL;
-	case RATION__TYPE_NAME:
-		return ration__name_ok(text, RATION__KEYNAME_MAX) ? 0 : RATION_EINVAL;
-	case RATION__TYPE_NAMES:
-	case RATION__TYPE_NUMBERS:
-	case RATION__TYPE_PATTERNS:
-	case RATION__TYPE_CHOICES:
-	case RATION__TYPE_URIS:
-	case RATION__TYPE_ACCEPT:
-	case RATION__TYPE_STATUSES:
-		return check_list(setting, text);
+	default:
+		if (ration__type_is_list(setting->type))
+			return check_list(setting, text);
+		return text_ok(setting, text) ? 0 : RATION_EINVAL;
 	}
-	return RATION_EINVAL;
 }
 
 int ration__value_parse(

@@ -40,7 +40,6 @@ struct ration__node_want {
 	size_t origin_length;
 	struct ration__node *only; /* no other than this one, whatever the origin; NULL: any */
 	int64_t now_ns;		   /* STEADY */
-	uint64_t random;
 };
 /* 0: *node, which counts as in use until _report. RATION_EAGAIN: all of them cool down, until
  * *at_ns; or `only` is unhealthy, and there is a healthy one: *at_ns is now. May run one store

@@ -288,24 +288,30 @@ static struct ration__worker *cancel_held(struct ration__job *job)
 	return worker;
 }
 
+/* Under the mutex; NULL: it has ended. */
+static struct ration__job *find_job(struct ration__pool *pool, uint64_t ticket)
+{
+	struct ration__entry *entry;
+
+	ration__pool_intake(pool);
+	entry = ration__table_find(&pool->tickets, ticket);
+	return entry ? RATION__CONTAINER(entry, struct ration__job, ticket) : NULL;
+}
+
 int ration__pool_cancel(struct ration__pool *pool, uint64_t ticket)
 {
 	struct ration__worker *worker = NULL;
-	struct ration__entry *entry;
+	struct ration__job *job;
 
 	pthread_mutex_lock(&pool->mutex);
-	ration__pool_intake(pool);
-	entry = ration__table_find(&pool->tickets, ticket);
-	if (entry) {
-		struct ration__job *job = RATION__CONTAINER(entry, struct ration__job, ticket);
-
+	job = find_job(pool, ticket);
+	if (job)
 		worker = job->state == RATION__JOB_QUEUED ? cancel_queued(pool, job)
 							  : cancel_held(job);
-	}
 	pthread_mutex_unlock(&pool->mutex);
 	/* also when nothing was found: jobs may just have come from the inbox into lanes */
 	ration__pool_poke(pool, worker ? worker : &pool->workers[0]);
-	return entry ? 0 : RATION_EEMPTY;
+	return job ? 0 : RATION_EEMPTY; /* may be gone by now: only whether it was there */
 }
 
 /* The worker that runs the caller's function sees the mark after it has returned, so none is lost.
@@ -313,23 +319,18 @@ int ration__pool_cancel(struct ration__pool *pool, uint64_t ticket)
 int ration__pool_resume(struct ration__pool *pool, uint64_t ticket)
 {
 	struct ration__worker *worker = &pool->workers[0];
-	struct ration__entry *entry;
+	struct ration__job *job;
 
 	pthread_mutex_lock(&pool->mutex);
-	ration__pool_intake(pool);
-	entry = ration__table_find(&pool->tickets, ticket);
-	if (entry) {
-		struct ration__job *job = RATION__CONTAINER(entry, struct ration__job, ticket);
-
-		if (job->state == RATION__JOB_HELD) {
-			worker = job->flight->worker;
-			job->flags |= RATION__JOB_RESUMED;
-			worker->resumed = true;
-		}
+	job = find_job(pool, ticket);
+	if (job && job->state == RATION__JOB_HELD) {
+		worker = job->flight->worker;
+		job->flags |= RATION__JOB_RESUMED;
+		worker->resumed = true;
 	}
 	pthread_mutex_unlock(&pool->mutex);
 	ration__pool_poke(pool, worker);
-	return entry ? 0 : RATION_EEMPTY;
+	return job ? 0 : RATION_EEMPTY; /* may be gone by now: only whether it was there */
 }
 
 /* ---- seeing ---- */

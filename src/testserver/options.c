@@ -130,23 +130,24 @@ static int complain(const char *what, const char *value)
 	return USAGE_ERROR;
 }
 
+static const struct option known[] = {
+	{"address", required_argument, NULL, 'a'},
+	{"concurrency", required_argument, NULL, 'c'},
+	{"help", no_argument, NULL, 'h'},
+	{"limit", required_argument, NULL, 'b'},
+	{"log", required_argument, NULL, 'l'},
+	{"port", required_argument, NULL, 'p'},
+	{"port-file", required_argument, NULL, 'f'},
+	{"rate", required_argument, NULL, 'r'},
+	{"timeout", required_argument, NULL, 't'},
+	{"token-file", required_argument, NULL, 'k'},
+	{"version", no_argument, NULL, 'v'},
+	{"window", required_argument, NULL, 'w'},
+	{NULL, 0, NULL, 0},
+};
+
 int ts__options_read(struct ts_options *options, int argc, char **argv)
 {
-	static const struct option known[] = {
-		{"address", required_argument, NULL, 'a'},
-		{"concurrency", required_argument, NULL, 'c'},
-		{"help", no_argument, NULL, 'h'},
-		{"limit", required_argument, NULL, 'b'},
-		{"log", required_argument, NULL, 'l'},
-		{"port", required_argument, NULL, 'p'},
-		{"port-file", required_argument, NULL, 'f'},
-		{"rate", required_argument, NULL, 'r'},
-		{"timeout", required_argument, NULL, 't'},
-		{"token-file", required_argument, NULL, 'k'},
-		{"version", no_argument, NULL, 'v'},
-		{"window", required_argument, NULL, 'w'},
-		{NULL, 0, NULL, 0},
-	};
 	int64_t port = 0;
 	const char *wrong;
 	int option;
