@@ -8,6 +8,9 @@
 
 #include <string.h>
 #include "guard/counter.h"
+#include "guard/prepaid.h"
+
+#define LOOK_EVERY_NS (10 * RATION__NS_PER_MS)
 
 typedef struct ration__decision_work decision;
 
@@ -174,6 +177,48 @@ static void ask_window(decision *d, uint32_t i, int64_t wipe_ns)
 	}
 }
 
+/* Each look asks the kernel for some locks: now and then. */
+static bool look_for_the_dead(struct ration__engine *engine, struct ration__txn *txn,
+	const struct ration__record *record)
+{
+	int64_t since_ns = txn->now_ns - engine->kept_looked_ns;
+
+	if (since_ns >= 0 && since_ns < LOOK_EVERY_NS)
+		return false;
+	engine->kept_looked_ns = txn->now_ns;
+	ration__prepaid_reclaim(txn, record);
+	return true;
+}
+
+/* Others may keep units for calls that they are about to make, or died before. */
+static struct ration__verdict ask_count(decision *d, struct ration__txn *txn, uint32_t i,
+	const struct ration__counter *counter, int64_t amount)
+{
+	struct ration__engine *engine = d->keyset->guard->engine;
+	struct ration__record *record = d->limits[i];
+	struct ration__verdict verdict = ration__counter_ask(counter, amount), first = verdict;
+
+	for (int look = 0; look < 2 && first.answer == RATION__YES && record->quota->owned; look++) {
+		int64_t kept = ration__quota_kept(engine, txn, record, counter);
+
+		if (!kept)
+			return first;
+		verdict = ration__counter_ask(
+			counter, ration__min64(amount + kept, counter->conf->max));
+		if (verdict.answer == RATION__YES)
+			return verdict;
+		/* nobody wakes us when they come free */
+		verdict.at_ns = ration__min64(verdict.at_ns, d->wall_ns + RATION__FALLBACK_NS);
+		if (look == 0 && !look_for_the_dead(engine, txn, record))
+			break;
+	}
+	if (verdict.answer != RATION__YES && !d->ask->peek &&
+		ration__prepaid_release(engine, txn, record) > 0)
+		ration__quota_uncover(engine, txn, record, &d->rules->limits[i],
+			&d->keyset->cells[i], counter);
+	return verdict;
+}
+
 static void ask_quota(decision *d, struct ration__txn *txn, uint32_t i)
 {
 	const struct ration__limit *limit = &d->rules->limits[i];
@@ -182,7 +227,7 @@ static void ask_quota(decision *d, struct ration__txn *txn, uint32_t i)
 	struct ration__record *record = d->limits[i];
 	struct ration__counter counter =
 		ration__counter_of(record, limit, &cell->conf.window, cell->zone, d->wall_ns);
-	struct ration__verdict verdict = ration__counter_ask(&counter, amount);
+	struct ration__verdict verdict = ask_count(d, txn, i, &counter, amount);
 
 	at_ns = d->now_ns + (verdict.at_ns - d->wall_ns);
 	if (verdict.answer == RATION__IMPOSSIBLE)
@@ -206,14 +251,16 @@ static void cover_exactly(decision *d, struct ration__txn *txn)
 	for (uint32_t i = 0; i < d->keyset->limit_count; i++) {
 		const struct ration__limit *limit = &d->rules->limits[i];
 
-		if (!d->limits[i] || limit->kind != RATION__LIMIT_QUOTA || limit->durable_ns)
+		if (!d->limits[i] || limit->kind != RATION__LIMIT_QUOTA || limit->durable_ns ||
+			(d->ask->peek && !d->limits[i]->absent))
 			continue;
 		if (places && places->promised + places->concurrency->in_flight >=
 				      ration__concurrency_limit(
 					      &d->rules->concurrency, places->concurrency))
 			covered = false;
 		else if (!ration__quota_covered(d->keyset->guard->engine, txn, d->limits[i], limit,
-				 &d->keyset->cells[i], ration__window_amount(cost_of(d, i))))
+				 &d->keyset->cells[i],
+				 d->ask->peek ? 0 : ration__window_amount(cost_of(d, i))))
 			covered = false;
 		if (!covered)
 			wait_for(d, RATION_DENIED_QUOTA, (int)i, d->now_ns + RATION__FALLBACK_NS);

@@ -13,7 +13,7 @@ static_assert(sizeof(struct ration__tally) <= sizeof(struct ration__window), "in
 static void cover_nothing(struct ration__quota *quota)
 {
 	quota->covered_part = NO_PART;
-	quota->covered = quota->flushed_used = 0;
+	quota->covered = quota->owned = quota->flushed_used = 0;
 }
 
 /* What the ring has of the period, counted in it; the part that the period's begin is in counts in
@@ -231,6 +231,11 @@ int64_t ration__counter_part(const struct ration__counter *counter)
 	/* a clock that stepped back: what is taken goes into the newest part */
 	return ration__max64(
 		counter->ring->head, ration__window_part(counter->conf, counter->now_ns));
+}
+
+int64_t ration__counter_begins(const struct ration__counter *counter, int64_t part)
+{
+	return counter->tally ? part : part * counter->ring->part_ns;
 }
 
 int64_t ration__counter_used_in(const struct ration__counter *counter, int64_t part)

@@ -54,6 +54,7 @@ int64_t ration__counter_frees_at(const struct ration__counter *counter);
 /* What is reserved ahead is reserved in parts: of the ring, or whole periods. The part of now, and
  * the amount used in a part. */
 int64_t ration__counter_part(const struct ration__counter *counter);
+int64_t ration__counter_begins(const struct ration__counter *counter, int64_t part); /* when */
 int64_t ration__counter_used_in(const struct ration__counter *counter, int64_t part);
 
 #endif

@@ -9,6 +9,7 @@
 
 #include <string.h>
 #include "guard/counter.h"
+#include "guard/prepaid.h"
 
 typedef struct ration__decision_work decision;
 
@@ -115,6 +116,7 @@ static void take_count(decision *d, struct ration__txn *txn, uint32_t i)
 	ration__counter_take(&counter, amount);
 	if (!quota)
 		return;
+	ration__prepaid_use(d->keyset->guard->engine, txn, d->limits[i], amount);
 	ration__quota_touch(txn, d->limits[i], limit);
 	ration__quota_warn(d->keyset, i, &counter, amount);
 }

@@ -104,11 +104,27 @@ struct ration__ledger_request {
 	uint32_t calendar; /* enum ration__calendar */
 	const struct ration__zone *zone;
 	int64_t amount; /* to reserve ahead; 0: only read */
-	int64_t asked;	/* of it, by the last transaction that asked */
+	int64_t asked;	/* `sync`: by the last transaction that asked */
 	int64_t needed; /* of it, what somebody waits for */
 	int64_t wall_ns;
-	bool absent;		       /* hot/ has no record */
+	bool absent; /* hot/ has no record */
+	bool sync;   /* what is written is kept for this process (prepaid.h) */
+	bool lower;  /* hot/ may use less than was written: only that is to be told */
 	struct ration__quota snapshot; /* the record as it was */
+};
+
+/* See prepaid.h. What it is now and, inside a transaction, what it will be. */
+#define RATION__PREPAIDS_MAX 64
+struct ration__prepaid {
+	uint64_t hash;
+	int64_t units, next_units;
+	bool missing, next_missing; /* its entry: hot/ was lost */
+	uint16_t slot;		    /* whose entry it is */
+	uint32_t generation;
+	int64_t part, rest_at_ns;
+	uint64_t epoch; /* of the quota */
+	uint16_t key_length;
+	uint8_t key[RATION__KEY_MAX];
 };
 
 /* A bucket's share while the store cannot answer, or a cooldown that began then (local.c). */
@@ -203,6 +219,11 @@ struct ration__engine {
 	bool ledger_busy;	  /* a thread is working on them */
 	atomic_ulong ledger_news; /* raised when hot/ was told what the ledger says */
 	pthread_cond_t ledger_done;
+
+	struct ration__prepaid *prepaids; /* RATION__PREPAIDS_MAX of them; under mutex */
+	atomic_uint prepaid_count;
+	bool prepaid_touched; /* in this transaction */
+	int64_t kept_looked_ns; /* when it was looked whether those who keep units live */
 
 	pthread_mutex_t list_mutex;
 	struct ration__waker *wakers;
@@ -412,6 +433,14 @@ void ration__definition_report(struct ration__engine *engine);
 bool ration__quota_covered(struct ration__engine *engine, struct ration__txn *txn,
 	struct ration__record *record, const struct ration__limit *limit,
 	const struct ration__cell *cell, int64_t amount);
+/* After an ask that it refuses, or a refund: what nobody will use soon is covered no more, and the
+ * ledger told. Of `sync` only. */
+void ration__quota_uncover(struct ration__engine *engine, struct ration__txn *txn,
+	struct ration__record *record, const struct ration__limit *limit,
+	const struct ration__cell *cell, const struct ration__counter *counter);
+/* Of the quota's room, what other processes keep for their calls. */
+int64_t ration__quota_kept(struct ration__engine *engine, struct ration__txn *txn,
+	struct ration__record *record, const struct ration__counter *counter);
 /* The record's rest time. */
 void ration__quota_touch(
 	struct ration__txn *txn, struct ration__record *record, const struct ration__limit *limit);
@@ -424,5 +453,9 @@ int ration__ledger_read(struct ration__engine *engine, const uint8_t *key, size_
 	struct ration__quota *quota);
 /* A quota back to nothing, in the ledger and in hot/, whatever others flush meanwhile. */
 int ration__ledger_reset(struct ration__engine *engine, const uint8_t *key, size_t key_length);
+/* Begins and ends a transaction on one record, with the mutex. 0 or a store error. */
+int ration__ledger_open(struct ration__engine *engine, uint64_t hash, const uint8_t *key,
+	size_t key_length, uint32_t room, struct ration__txn **txn, struct ration__record **record);
+int ration__ledger_close(struct ration__engine *engine, int rc);
 
 #endif

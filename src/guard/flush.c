@@ -3,49 +3,12 @@
 
 #include <string.h>
 #include "base/hash.h"
-#include "guard/counter.h"
+#include "guard/prepaid.h"
 
-/* A reset's record stays as long, for those who read the ledger before it. */
-#define RESET_STAYS_NS (3600 * RATION__NS_PER_S)
 /* Of one flush: who finds no end to it leaves it to the next ask. */
 #define ROUNDS_MAX 4
 
-struct ledger_value {
-	union {
-		struct ration__window window;
-		struct ration__tally tally;
-	};
-	uint64_t seq;
-	uint64_t epoch;
-	uint32_t calendar; /* enum ration__calendar: what the union holds */
-	uint32_t reserved;
-};
-static_assert(sizeof(struct ledger_value) == sizeof(struct ration__window) + 24, "stored");
-/* What was written before there were calendars ends behind seq. */
-#define FIRST_VALUE_SIZE offsetof(struct ledger_value, epoch)
-
 /* ---- to the ledger ---- */
-
-/* What a quota's record and the ledger share. */
-static void copy_count(struct ration__quota *to, const struct ledger_value *from)
-{
-	to->window = from->window;
-	to->calendar = from->calendar;
-	to->seq = from->seq;
-	to->base = (uint32_t)from->seq;
-	to->epoch = from->epoch;
-}
-
-/* 0, RATION_EIO. No value is one that is all zero. */
-static int parse_value(const void *bytes, size_t length, struct ledger_value *value)
-{
-	memset(value, 0, sizeof(*value));
-	if (bytes && length != sizeof(*value) && length != FIRST_VALUE_SIZE)
-		return RATION_EIO;
-	if (bytes)
-		memcpy(value, bytes, length);
-	return value->calendar <= RATION__CALENDAR_MONTH ? 0 : RATION_EIO;
-}
 
 static struct ration__counter counter_of_request(
 	const struct ration__ledger_request *request, struct ration__quota *quota)
@@ -54,67 +17,114 @@ static struct ration__counter counter_of_request(
 		quota, request->calendar, &request->conf, request->zone, request->wall_ns);
 }
 
-static int64_t part_begins(const struct ration__counter *counter, int64_t part)
-{
-	return counter->tally ? part : part * counter->ring->part_ns;
-}
-
 /* hot/ has no record, or one of before a reset: what stands here is the truth. All of it counts as
  * used, but for what this very flush wrote, before hot/ was lost. */
-static void take_over(struct ration__flush *flush, const struct ledger_value *value)
+static void take_over(struct ration__flush *flush, const struct ration__ledger_value *value)
 {
 	struct ration__ledger_request *request = flush->request;
 	struct ration__quota *quota = &request->snapshot;
 	struct ration__counter counter;
 	int64_t part;
 
-	copy_count(quota, value);
+	ration__ledger_copy(quota, value);
 	counter = counter_of_request(request, quota);
 	quota->covered_part = part = ration__counter_part(&counter);
 	quota->covered = ration__counter_used_in(&counter, part);
 	flush->whole = true;
 	if (flush->seq && flush->part == part)
-		ration__counter_refund(&counter, flush->given, part_begins(&counter, part));
+		ration__counter_refund(&counter, flush->given, ration__counter_begins(&counter, part));
 }
 
-/* Adds what is asked for to what stands there. Who knows all that was written (others write only
- * what they add) puts the count as hot/ has it, in its place. */
-static void add_ahead(struct ration__flush *flush, struct ledger_value *value, bool all_known)
+/* What a flush adds, in amounts of the present part. */
+struct addition {
+	int64_t amount;	 /* that it would like */
+	int64_t spoken;	 /* used in hot/, or kept for calls that others are about to make */
+	int64_t covered; /* in hot/ */
+};
+
+/* The count in the ledger's place is hot/'s, ahead by what is covered. More may have been used since
+ * the snapshot, of what is covered. */
+static void replace_count(struct ration__flush *flush, const struct ration__counter *counter,
+	const struct addition *add)
+{
+	int64_t target = ration__max64(add->spoken + add->amount, add->covered);
+
+	flush->added = target - add->covered;
+	flush->given = target - ration__max64(add->spoken, add->covered);
+	ration__counter_take(counter, target - ration__counter_used_in(counter, flush->part));
+}
+
+/* Others wrote what hot/ does not know yet: what is due and what is asked for is added to that. */
+static void add_blindly(struct ration__flush *flush, const struct ration__counter *counter,
+	const struct addition *add)
+{
+	flush->given = add->amount;
+	flush->added = ration__max64(0, add->spoken - add->covered) + add->amount;
+	flush->before = ration__counter_used_in(counter, flush->part);
+	ration__counter_take(counter, flush->added);
+}
+
+static void add_ahead(
+	struct ration__flush *flush, struct ration__ledger_value *value, bool all_known)
 {
 	const struct ration__ledger_request *request = flush->request;
 	struct ration__quota hot = request->snapshot, ahead = hot;
 	struct ration__counter hot_counter = counter_of_request(request, &hot), counter;
-	int64_t amount = request->amount, used, covered, part;
+	struct addition add = {.amount = request->amount};
 
 	if (!all_known)
-		copy_count(&ahead, value);
+		ration__ledger_copy(&ahead, value);
 	counter = counter_of_request(request, &ahead);
-	if (!all_known) /* what others wrote will do for the rest */
-		amount = ration__min64(amount, request->needed);
-	if (flush->whole || !all_known) /* who asked did not know how much is left */
-		amount = ration__min64(amount, ration__counter_remaining(&counter));
-	part = ration__counter_part(&counter);
-	used = ration__counter_used_in(&hot_counter, part);
-	covered = hot.covered_part == part ? hot.covered : 0;
 	flush->blind = !all_known;
-	flush->part = part;
-	if (all_known) { /* more may have been used since the snapshot, of what is covered */
-		int64_t target = ration__max64(used + amount, covered);
-
-		flush->added = target - covered;
-		flush->given = target - ration__max64(used, covered);
-		ration__counter_take(&counter, target - used);
-	} else {
-		flush->added = ration__max64(0, used - covered) + amount;
-		flush->given = amount;
-		flush->before = ration__counter_used_in(&counter, part);
-		ration__counter_take(&counter, flush->added);
+	flush->part = ration__counter_part(&counter);
+	add.spoken = ration__counter_used_in(&hot_counter, flush->part);
+	if (hot.covered_part == flush->part) {
+		add.covered = hot.covered;
+		add.spoken += hot.owned;
+		if (request->sync) /* on top of what is free */
+			add.spoken = ration__max64(add.spoken, add.covered);
 	}
+	if (!all_known) /* what others wrote will do for the rest */
+		add.amount = ration__min64(add.amount, request->needed);
+	if (flush->whole || !all_known) /* who asked did not know how much is left */
+		add.amount = ration__min64(add.amount, ration__counter_remaining(&counter));
+	if (all_known)
+		replace_count(flush, &counter, &add);
+	else
+		add_blindly(flush, &counter, &add);
 	flush->seq = (value->seq > hot.seq ? value->seq : hot.seq) + 1;
 	flush->epoch = hot.epoch;
-	*value = (struct ledger_value){
-		.seq = flush->seq, .epoch = flush->epoch, .calendar = ahead.calendar};
+	value->seq = flush->seq;
+	value->epoch = flush->epoch;
+	value->calendar = ahead.calendar;
 	value->window = ahead.window;
+}
+
+/* So that another may tell of it, when this process dies before. */
+static void sign(struct ration__flush *flush, struct ration__ledger_value *value)
+{
+	struct ration__ledger_write write = {.seq = flush->seq,
+		.hot_epoch = flush->hot_epoch,
+		.part = flush->part,
+		.given = flush->given,
+		.slot = flush->slot,
+		.generation = flush->generation};
+
+	ration__ledger_note(value, &write);
+}
+
+/* Nothing to write: hot/ only has to be told what stands there, or others' writes to be waited for.
+ */
+static bool is_idle(const struct ration__flush *flush, bool all_known)
+{
+	const struct ration__ledger_request *request = flush->request;
+
+	if (request->lower)
+		return !all_known || request->absent;
+	if (request->absent && request->sync)
+		return request->amount == 0;
+	/* what was used beyond what was covered is written at once; and `sync` is for each its own */
+	return !all_known && !flush->insists && !request->sync && request->amount > 0;
 }
 
 static int write_ahead(
@@ -123,13 +133,15 @@ static int write_ahead(
 	struct ration__flush *flush = arg;
 	struct ration__ledger_request *request = flush->request;
 	struct ration__quota *quota = &request->snapshot;
-	struct ledger_value now;
+	struct ration__ledger_value now;
 	bool all_known;
 
-	if (parse_value(old, old_length, &now) < 0)
+	if (ration__ledger_parse(old, old_length, &now) < 0)
 		return RATION_EIO;
 	if (now.epoch != flush->epoch)
 		flush->seq = 0; /* what it wrote was reset */
+	memcpy(flush->writes, now.writes, sizeof(flush->writes));
+	flush->read_epoch = now.epoch;
 	if (request->absent) {
 		take_over(flush, &now);
 		if (flush->seq)
@@ -139,14 +151,16 @@ static int write_ahead(
 		return RATION_EEMPTY;
 	}
 	all_known = now.epoch < quota->epoch || now.seq <= quota->seq;
-	/* what was used beyond what was covered is written at once */
-	if (!all_known && !flush->insists && request->amount > 0)
+	if (is_idle(flush, all_known))
 		return RATION_EEMPTY;
+	flush->slot = ration__store_slot(flush->store);
+	flush->generation = ration__store_generation(flush->store);
 	add_ahead(flush, &now, all_known);
+	sign(flush, &now);
 	if (flush->whole) {
 		quota->covered_part = flush->part;
 		quota->covered += flush->added;
-		quota->seq = flush->seq;
+		quota->seq = quota->newest = flush->seq;
 		quota->base = (uint32_t)flush->seq;
 	}
 	memcpy(value, &now, sizeof(now));
@@ -168,29 +182,76 @@ static bool had_at_begin(const struct ration__quota *quota, uint64_t seq)
 	return (int32_t)(quota->base - (uint32_t)seq) >= 0;
 }
 
+/* Write number seq needs not be told of any more. */
+static void set_told(struct ration__quota *quota, uint64_t seq)
+{
+	if (seq > quota->newest) {
+		uint64_t by = seq - quota->newest;
+
+		quota->told = by < 64 ? quota->told << by : 0;
+		quota->newest = seq;
+	}
+	if (quota->newest - seq < 64)
+		quota->told |= UINT64_C(1) << (quota->newest - seq);
+}
+
+static bool is_told(const struct ration__quota *quota, uint64_t seq)
+{
+	if (seq > quota->newest)
+		return false;
+	return quota->newest - seq >= 64 || quota->told >> (quota->newest - seq) & 1;
+}
+
+/* Who wrote died before it told this hot/, and nobody else was told: nothing of it was used. What
+ * the ledger has of it is gone when somebody writes who knows all. */
+static void tell_for_the_dead(struct ration__flush *flush, struct ration__txn *txn,
+	struct ration__record *record, const struct ration__counter *counter)
+{
+	struct ration__quota *quota = record->quota;
+
+	if (flush->read_epoch != quota->epoch)
+		return;
+	for (int i = 0; i < RATION__LEDGER_WRITES; i++) {
+		const struct ration__ledger_write *write = &flush->writes[i];
+
+		if (!write->seq || write->seq == flush->seq ||
+			write->hot_epoch != ration__store_epoch(txn->store) ||
+			is_told(quota, write->seq) ||
+			!ration__txn_member_gone(txn, write->slot, write->generation))
+			continue;
+		set_told(quota, write->seq);
+		record->dirty = true;
+		if (!had_at_begin(quota, write->seq))
+			quota->seq++;
+		else if (quota->covered_part == write->part) { /* it was counted as used */
+			ration__counter_refund(counter, write->given,
+				ration__counter_begins(counter, write->part));
+			quota->covered -= write->given;
+		}
+	}
+}
+
 /* What the flush wrote comes to a record that there is. The record's number grows by one for each
  * write that it is told of: it is the ledger's when it was told of all. */
-static void tell_record(const struct ration__flush *flush, struct ration__record *record)
+static void tell_record(const struct ration__flush *flush, struct ration__record *record,
+	const struct ration__counter *counter)
 {
-	const struct ration__ledger_request *request = flush->request;
-	const struct ration__quota *from = &request->snapshot;
-	struct ration__limit limit = {.kind = RATION__LIMIT_QUOTA, .calendar = request->calendar};
-	struct ration__counter counter =
-		ration__counter_of(record, &limit, &request->conf, request->zone, request->wall_ns);
+	const struct ration__quota *from = &flush->request->snapshot;
 	struct ration__quota *quota = record->quota;
 	bool same = !flush->whole && quota->base == from->base;
 
+	set_told(quota, flush->seq);
 	if (had_at_begin(quota, flush->seq)) {
 		/* read from the ledger after this was written, it counts it as used */
 		if (quota->covered_part == flush->part)
 			ration__counter_refund(
-				&counter, flush->given, part_begins(&counter, flush->part));
+				counter, flush->given, ration__counter_begins(counter, flush->part));
 		return;
 	}
 	if (flush->blind && same && quota->seq == from->seq && quota->covered_part == flush->part) {
 		/* Nobody told of the others' writes meanwhile: they may never. Now it counts them
 		 * as used; who comes to tell of one gives it back, above. */
-		ration__counter_take(&counter, ration__max64(0, flush->before - quota->covered));
+		ration__counter_take(counter, ration__max64(0, flush->before - quota->covered));
 		quota->covered = ration__max64(quota->covered, flush->before) + flush->added;
 		quota->seq = flush->seq;
 		quota->base = (uint32_t)flush->seq;
@@ -200,47 +261,79 @@ static void tell_record(const struct ration__flush *flush, struct ration__record
 	if (quota->covered_part > flush->part)
 		return; /* too late to be used */
 	if (quota->covered_part < flush->part)
-		quota->covered = 0;
+		quota->covered = quota->owned = 0;
 	quota->covered_part = flush->part;
 	quota->covered += same ? flush->added : flush->given;
 }
 
-static enum told tell_hot(
-	const struct ration__flush *flush, struct ration__txn *txn, struct ration__record *record)
+/* hot/ has no record, or one of before a reset. */
+static enum told begin_record(const struct ration__flush *flush, const struct ration__txn *txn,
+	struct ration__record *record)
 {
-	const struct ration__ledger_request *request = flush->request;
-	const struct ration__quota *from = &request->snapshot;
-	struct ration__quota *quota = record->quota;
-	struct ration__counter counter;
-
-	if (record->absent || from->epoch > quota->epoch) {
-		/* what was read while there was another hot/ may have been used up in it */
-		if (!flush->whole || flush->hot_epoch != ration__store_epoch(txn->store))
-			return GONE;
-		*quota = *from;
-		record->length = sizeof(*quota); /* a log is of the past */
-		record->counted = false;
-	} else if (from->epoch < quota->epoch || (flush->whole && !flush->seq))
-		return TOLD;
-	else if (!flush->seq)
-		return request->needed > 0 && quota->seq == from->seq && quota->base == from->base
-			       ? BEHIND
-			       : TOLD;
-	else
-		tell_record(flush, record);
-	quota = record->quota;
-	quota->flushed_ns = request->wall_ns;
-	counter = counter_of_request(request, quota);
-	quota->flushed_used = ration__counter_used_in(&counter, quota->covered_part);
-	/* an unused quota's record has to stay for what it covers */
-	quota->window.rest_at_ns =
-		ration__max64(quota->window.rest_at_ns, txn->now_ns + request->conf.window_ns);
+	/* what was read while there was another hot/ may have been used up in it */
+	if (!flush->whole || flush->hot_epoch != ration__store_epoch(txn->store))
+		return GONE;
+	*record->quota = flush->request->snapshot;
+	record->length = sizeof(*record->quota); /* a log is of the past */
+	record->counted = false;
 	record->dirty = true;
 	return TOLD;
 }
 
-/* Begins a transaction on one record, under the mutex. The record is NULL when the set is full. */
-static int open_record(struct ration__engine *engine, uint64_t hash, const uint8_t *key,
+/* The flush's units are its process's; and the record stays as long as they are good. */
+static void settle_record(struct ration__engine *engine, const struct ration__flush *flush,
+	struct ration__txn *txn, struct ration__record *record,
+	const struct ration__counter *counter)
+{
+	const struct ration__ledger_request *request = flush->request;
+	struct ration__quota *quota = record->quota;
+
+	record->dirty = true;
+	if (request->sync && flush->seq && quota->covered_part == flush->part)
+		ration__prepaid_add(engine, txn, record, counter, flush->given);
+	quota->flushed_ns = request->wall_ns;
+	quota->flushed_used = ration__counter_used_in(counter, quota->covered_part);
+	quota->window.rest_at_ns =
+		ration__max64(quota->window.rest_at_ns, txn->now_ns + request->conf.window_ns);
+}
+
+static enum told tell_hot(struct ration__engine *engine, struct ration__flush *flush,
+	struct ration__txn *txn, struct ration__record *record)
+{
+	const struct ration__ledger_request *request = flush->request;
+	const struct ration__quota *from = &request->snapshot;
+	struct ration__limit limit = {.kind = RATION__LIMIT_QUOTA, .calendar = request->calendar};
+	bool begins = record->absent || from->epoch > record->quota->epoch;
+	struct ration__counter counter;
+
+	if (flush->seq && (flush->slot != txn->slot || flush->generation != txn->generation)) {
+		flush->seq = 0; /* taken for dead: what it wrote was told by others */
+		return GONE;
+	}
+	if (begins && begin_record(flush, txn, record) == GONE)
+		return GONE;
+	if (from->epoch < record->quota->epoch)
+		return TOLD;
+	counter = ration__counter_of(
+		record, &limit, &request->conf, request->zone, request->wall_ns);
+	if (!begins)
+		tell_for_the_dead(flush, txn, record, &counter);
+	if (request->sync && ration__quota_kept(engine, txn, record, &counter) > 0)
+		ration__prepaid_reclaim(txn, record); /* before hot/ is lost, too */
+	if (!begins && flush->seq)
+		tell_record(flush, record, &counter);
+	if (begins || flush->seq)
+		settle_record(engine, flush, txn, record, &counter);
+	else if (!flush->whole && request->needed > 0 && record->quota->seq == from->seq &&
+		 record->quota->base == from->base)
+		return BEHIND;
+	return TOLD;
+}
+
+/* ---- one flush ---- */
+
+/* The record is NULL when the set is full. */
+int ration__ledger_open(struct ration__engine *engine, uint64_t hash, const uint8_t *key,
 	size_t key_length, uint32_t room, struct ration__txn **txn, struct ration__record **record)
 {
 	int rc;
@@ -258,7 +351,7 @@ static int open_record(struct ration__engine *engine, uint64_t hash, const uint8
 	return rc;
 }
 
-static int close_record(struct ration__engine *engine, int rc)
+int ration__ledger_close(struct ration__engine *engine, int rc)
 {
 	engine->set.txn = NULL;
 	pthread_mutex_unlock(&engine->mutex);
@@ -267,6 +360,7 @@ static int close_record(struct ration__engine *engine, int rc)
 
 int ration__flush_write(struct ration__engine *engine, struct ration__flush *flush)
 {
+	flush->store = engine->store;
 	flush->hot_epoch = ration__store_epoch(engine->store);
 	return ration__ledger_update(
 		engine->store, flush->request->key, flush->request->key_length, write_ahead, flush);
@@ -279,14 +373,14 @@ int ration__flush_tell(struct ration__engine *engine, struct ration__flush *flus
 	enum told told = GONE;
 	struct ration__record *record;
 	struct ration__txn *txn;
-	int rc = open_record(engine, request->hash, request->key, request->key_length,
+	int rc = ration__ledger_open(engine, request->hash, request->key, request->key_length,
 		sizeof(struct ration__quota) + (log ? RATION__LOG_SIZE_MAX : 0), &txn, &record);
 
 	if (rc == 0) {
-		told = tell_hot(flush, txn, record);
+		told = tell_hot(engine, flush, txn, record);
 		rc = ration__engine_end(engine, txn, 0);
 	}
-	if (close_record(engine, rc) < 0)
+	if (ration__ledger_close(engine, rc) < 0)
 		return rc;
 	if (told == TOLD)
 		atomic_fetch_add(&engine->ledger_news, 1);
@@ -309,70 +403,4 @@ void ration__flush_do(struct ration__engine *engine, struct ration__ledger_reque
 	}
 	if (rc < 0)
 		ration__engine_log(engine, RATION_LOG_ERROR, "ledger: %s", ration_strerror(rc));
-}
-
-/* ---- reading ---- */
-
-int ration__ledger_read(struct ration__engine *engine, const uint8_t *key, size_t key_length,
-	struct ration__quota *quota)
-{
-	uint8_t bytes[sizeof(struct ledger_value)];
-	struct ledger_value value;
-	size_t length = 0;
-	int rc = ration__ledger_get(engine->store, key, key_length, bytes, sizeof(bytes), &length);
-
-	if (rc < 0 && rc != RATION_EEMPTY)
-		return rc == RATION_ETOOBIG ? RATION_EIO : rc;
-	if (parse_value(rc == 0 ? bytes : NULL, length, &value) < 0)
-		return RATION_EIO;
-	memset(quota, 0, sizeof(*quota));
-	copy_count(quota, &value);
-	return 0;
-}
-
-/* ---- reset ---- */
-
-static int forget(
-	void *arg, const void *old, size_t old_length, void *value, size_t size, size_t *length)
-{
-	struct ledger_value *now = arg, was;
-
-	if (parse_value(old, old_length, &was) < 0)
-		memset(&was, 0, sizeof(was)); /* of no use to anybody */
-	*now = (struct ledger_value){.seq = was.seq + 1, .epoch = was.epoch + 1};
-	memcpy(value, now, sizeof(*now));
-	*length = sizeof(*now);
-	return 0;
-}
-
-/* An empty record that says which epoch it is of: one that is absent would let in what was read
- * from the ledger before. */
-static int reset_hot(struct ration__engine *engine, const uint8_t *key, size_t key_length,
-	const struct ledger_value *value)
-{
-	struct ration__record *record;
-	struct ration__txn *txn;
-	int rc = open_record(
-		engine, ration__hash64(key, key_length), key, key_length, 0, &txn, &record);
-
-	if (rc == 0 && (record->absent || record->quota->epoch < value->epoch)) {
-		memset(record->quota, 0, sizeof(*record->quota));
-		copy_count(record->quota, value);
-		record->quota->covered_part = -1;
-		record->quota->window.rest_at_ns = txn->now_ns + RESET_STAYS_NS;
-		record->length = sizeof(*record->quota);
-		record->counted = false;
-		record->dirty = true;
-	}
-	if (rc == 0)
-		rc = ration__engine_end(engine, txn, 0);
-	return close_record(engine, rc);
-}
-
-int ration__ledger_reset(struct ration__engine *engine, const uint8_t *key, size_t key_length)
-{
-	struct ledger_value value;
-	int rc = ration__ledger_update(engine->store, key, key_length, forget, &value);
-
-	return rc < 0 ? rc : reset_hot(engine, key, key_length, &value);
 }

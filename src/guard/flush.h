@@ -27,6 +27,7 @@
 #define GUARD_FLUSH_H
 
 #include "guard/engine.h"
+#include "guard/ledger.h"
 
 struct ration__flush {
 	struct ration__ledger_request *request;
@@ -40,6 +41,11 @@ struct ration__flush {
 	int64_t added;	/* to the ledger in that part */
 	int64_t given;	/* of it, what may be used: not what was used beyond what was covered */
 	int64_t before; /* blind: the part in the ledger without it */
+	struct ration__store *store;
+	uint16_t slot; /* who wrote */
+	uint32_t generation;
+	uint64_t read_epoch; /* of the ledger's value, and its last writes, as they were read */
+	struct ration__ledger_write writes[RATION__LEDGER_WRITES];
 };
 
 /* Both block, under no lock. 0, or an error of the store. Not done: both once more. */

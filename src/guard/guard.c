@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include "guard/prepaid.h"
 
 /* Members to wake after one transaction, at most: what is left is dealt in the next. */
 #define WAKE_MAX 64
@@ -285,6 +286,7 @@ int ration__engine_end(struct ration__engine *engine, struct ration__txn *txn, i
 			engine->budgets_full);
 	}
 	engine->budgets_full = 0;
+	ration__prepaid_end(engine, rc == 0);
 	engine->set.txn = NULL;
 	return rc;
 }
@@ -442,19 +444,24 @@ void ration__guard_leave(struct ration__keyset *keyset)
 	struct ration__engine *engine = keyset->guard->engine;
 	struct aftermath after;
 	struct ration__txn *txn;
+	size_t queued;
 	int rc;
 
-	if ((!keyset->booked && !keyset->waits && !keyset->link) ||
+	if ((!keyset->booked && !keyset->waits && !keyset->link &&
+		    !ration__prepaid_held(keyset)) ||
 		ration__store_forked(engine->store))
 		return;
 	aftermath_init(&after);
 	pthread_mutex_lock(&engine->mutex);
+	queued = engine->ledger_count;
 	rc = ration__store_begin(engine->store, RATION__NS_PER_MS, &txn);
 	if (rc == 0) {
 		ration__workset_begin(&engine->set, txn);
 		rc = ration__booking_refund(keyset, txn);
 		if (rc == 0)
 			rc = give_up_place(keyset, txn);
+		if (rc == 0)
+			rc = ration__prepaid_leave(keyset, txn);
 		if (rc == 0)
 			after.wake_count = deal_turns(engine, txn, after.wake);
 		rc = ration__engine_end(engine, txn, rc);
@@ -465,6 +472,7 @@ void ration__guard_leave(struct ration__keyset *keyset)
 	}
 	ration__keyset_waits(keyset, false, false);
 	ration__keyset_waits(keyset, true, false);
+	after.ledger = engine->ledger_count > queued;
 	pthread_mutex_unlock(&engine->mutex);
 	finish(engine, NULL, &after);
 }

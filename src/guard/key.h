@@ -25,11 +25,12 @@ enum ration__record_type {
 	RATION__RECORD_QUOTA = 'Q',
 	RATION__RECORD_BUDGET = 'R',
 	RATION__RECORD_COOLDOWN = 'T',
+	RATION__RECORD_PREPAID = 'U', /* units of a quota that one process may use (prepaid.h) */
 	RATION__RECORD_WINDOW = 'W',
 };
 
 /* Payload layout versions, one for each type (store.h, `type`). */
-#define RATION__LAYOUT(type) ((uint16_t)((type) << 8 | 2))
+#define RATION__LAYOUT(type) ((uint16_t)((type) << 8 | 3))
 
 #define RATION__KEYVALUE_MAX 255 /* bytes of one key value */
 #define RATION__KEY_ROOM 1536	 /* a full key before it is hashed */

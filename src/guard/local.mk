@@ -22,6 +22,8 @@ src_libcore_la_SOURCES += \
 	src/guard/key.h \
 	src/guard/keyset.c \
 	src/guard/lazy.c \
+	src/guard/ledger.c \
+	src/guard/ledger.h \
 	src/guard/local.c \
 	src/guard/match.c \
 	src/guard/match.h \
@@ -30,6 +32,8 @@ src_libcore_la_SOURCES += \
 	src/guard/nodes.h \
 	src/guard/orphan.c \
 	src/guard/permit.c \
+	src/guard/prepaid.c \
+	src/guard/prepaid.h \
 	src/guard/quota.c \
 	src/guard/reset.c \
 	src/guard/rules.h \

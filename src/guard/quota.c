@@ -18,68 +18,168 @@
 #include <string.h>
 #include "guard/counter.h"
 #include "guard/flush.h"
+#include "guard/prepaid.h"
 
 /* Without knowledge of how fast it goes, a reserve is this part of the quota. */
 #define RESERVE_PART 64
 
-/* ---- inside the transaction ---- */
+/* ---- requests ---- */
 
 /* What to reserve beyond the amount that is asked for: twice what went since the last flush, within
- * an eighth of the quota; `sync` reserves nothing ahead. Never more than is left. */
-static int64_t reserve_of(const struct ration__limit *limit, const struct ration__quota *quota,
-	const struct ration__counter *counter, int64_t amount)
+ * an eighth of the quota. Never more than is left. */
+static int64_t reserve_of(
+	const struct ration__quota *quota, const struct ration__counter *counter, int64_t amount)
 {
 	int64_t part = ration__counter_part(counter), max = counter->conf->max, ahead = 0;
-	int64_t used = ration__counter_used_in(counter, part);
 
-	if (limit->durable_ns) {
-		if (quota->covered_part == part)
-			ahead = 2 * (used - quota->flushed_used);
-		ahead = ration__max64(ahead, max / RESERVE_PART);
-		ahead = ration__min64(ahead, max / 8);
-	}
+	if (quota->covered_part == part)
+		ahead = 2 * (ration__counter_used_in(counter, part) - quota->flushed_used);
+	ahead = ration__max64(ahead, max / RESERVE_PART);
+	ahead = ration__min64(ahead, max / 8);
 	return ration__max64(ahead, amount);
 }
 
-static void queue_request(struct ration__engine *engine, const struct ration__record *record,
-	const struct ration__limit *limit, const struct ration__cell *cell,
-	const struct ration__counter *counter, int64_t amount, int64_t needed)
+/* The record's place in the queue, a new one or that of a request of before (*anew). NULL: the queue
+ * is full; asked again later */
+static struct ration__ledger_request *find_request(
+	struct ration__engine *engine, const struct ration__record *record, bool *anew)
 {
-	struct ration__ledger_request *request = NULL;
-	bool anew;
+	struct ration__ledger_request *request;
 
-	for (size_t i = 0; i < engine->ledger_count && !request; i++)
+	*anew = false;
+	for (size_t i = 0; i < engine->ledger_count; i++)
 		if (engine->ledger[i].hash == record->hash)
-			request = &engine->ledger[i];
-	if (!request && engine->ledger_count < RATION__LEDGER_QUEUE)
-		(request = &engine->ledger[engine->ledger_count++])->hash = ~record->hash;
-	if (!request)
-		return; /* asked again later */
-	anew = request->hash != record->hash;
-	if (limit->durable_ns)
-		request->needed = anew ? needed : ration__max64(needed, request->needed);
-	else {
-		/* `sync`: those that ask together, in one transaction, are written together; who
-		 * asks again before that has asked already */
-		if (!anew && request->wall_ns == counter->now_ns)
-			amount += request->asked;
-		request->asked = amount;
-		if (!anew)
-			amount = ration__min64(ration__max64(amount, request->amount),
-				ration__counter_remaining(counter));
-		request->needed = amount;
-	}
+			return &engine->ledger[i];
+	if (engine->ledger_count == RATION__LEDGER_QUEUE)
+		return NULL;
+	*anew = true;
+	request = &engine->ledger[engine->ledger_count++];
+	request->amount = request->needed = request->asked = 0;
+	request->sync = request->lower = false;
+	return request;
+}
+
+static void fill_request(struct ration__ledger_request *request,
+	const struct ration__record *record, const struct ration__cell *cell,
+	const struct ration__counter *counter)
+{
 	request->hash = record->hash;
 	request->key_length = record->key_length;
 	memcpy(request->key, record->key, record->key_length);
 	request->conf = *counter->conf;
 	request->calendar = counter->calendar;
 	request->zone = cell->zone;
-	request->amount = amount;
 	request->wall_ns = counter->now_ns;
 	request->absent = record->absent && !record->dirty;
 	request->snapshot = *record->quota;
 }
+
+static void queue_reserve(struct ration__engine *engine, const struct ration__record *record,
+	const struct ration__cell *cell, const struct ration__counter *counter, int64_t amount,
+	int64_t needed)
+{
+	bool anew;
+	struct ration__ledger_request *request = find_request(engine, record, &anew);
+
+	if (!request)
+		return;
+	request->needed = ration__max64(needed, request->needed);
+	request->amount = amount;
+	request->lower = false;
+	fill_request(request, record, cell, counter);
+}
+
+/* Those that ask together, in one transaction, are written together; who asks again before that has
+ * asked already. free: what they find there. */
+static void queue_sync(struct ration__engine *engine, const struct ration__record *record,
+	const struct ration__cell *cell, const struct ration__counter *counter, int64_t amount,
+	int64_t free)
+{
+	const struct ration__quota *quota = record->quota;
+	bool anew;
+	struct ration__ledger_request *request = find_request(engine, record, &anew);
+	int64_t open;
+
+	if (!request)
+		return;
+	if (!anew && request->wall_ns == counter->now_ns)
+		amount += request->asked;
+	request->asked = amount;
+	open = ration__counter_remaining(counter);
+	if (quota->covered_part == ration__counter_part(counter))
+		open -= ration__max64(quota->owned,
+			quota->covered - ration__counter_used_in(counter, quota->covered_part));
+	amount = ration__max64(0, ration__min64(amount - free, open));
+	if (!anew)
+		amount = ration__max64(amount, ration__min64(request->amount, open));
+	request->amount = request->needed = amount;
+	request->sync = true;
+	request->lower = false;
+	fill_request(request, record, cell, counter);
+}
+
+/* ---- inside the transaction: `sync` ---- */
+
+/* What is covered and neither used nor kept by anybody. */
+static int64_t free_units(const struct ration__quota *quota, const struct ration__counter *counter)
+{
+	if (quota->covered_part != ration__counter_part(counter))
+		return 0;
+	return ration__max64(0, quota->covered - quota->owned -
+					ration__counter_used_in(counter, quota->covered_part));
+}
+
+static bool sync_covered(struct ration__engine *engine, struct ration__txn *txn,
+	struct ration__record *record, const struct ration__cell *cell,
+	const struct ration__counter *counter, int64_t amount)
+{
+	const struct ration__quota *quota = record->quota;
+	bool absent = record->absent && !record->dirty, here;
+	int64_t mine = ration__prepaid_units(engine, txn, record, counter), free, due;
+
+	here = !absent && quota->covered_part == ration__counter_part(counter);
+	free = mine + (here ? free_units(quota, counter) : 0);
+	due = ration__counter_used_in(counter, ration__counter_part(counter)) -
+	      (here ? quota->covered : 0);
+	if (!absent && amount <= free && due <= 0)
+		return true;
+	queue_sync(engine, record, cell, counter, amount, free);
+	return false;
+}
+
+int64_t ration__quota_kept(struct ration__engine *engine, struct ration__txn *txn,
+	struct ration__record *record, const struct ration__counter *counter)
+{
+	const struct ration__quota *quota = record->quota;
+	int64_t mine = ration__prepaid_units(engine, txn, record, counter);
+
+	if (record->absent || quota->covered_part != ration__counter_part(counter))
+		return 0;
+	return ration__max64(0, quota->owned - mine);
+}
+
+void ration__quota_uncover(struct ration__engine *engine, struct ration__txn *txn,
+	struct ration__record *record, const struct ration__limit *limit,
+	const struct ration__cell *cell, const struct ration__counter *counter)
+{
+	struct ration__quota *quota = record->quota;
+	struct ration__ledger_request *request;
+	int64_t free = free_units(quota, counter);
+	bool anew;
+
+	if (limit->durable_ns || (record->absent && !record->dirty) || free == 0)
+		return;
+	quota->covered -= free;
+	record->dirty = true;
+	request = find_request(engine, record, &anew);
+	if (!request)
+		return; /* who writes next does it */
+	request->lower = anew || request->lower;
+	request->sync = true;
+	fill_request(request, record, cell, counter);
+}
+
+/* ---- inside the transaction ---- */
 
 bool ration__quota_covered(struct ration__engine *engine, struct ration__txn *txn,
 	struct ration__record *record, const struct ration__limit *limit,
@@ -89,22 +189,25 @@ bool ration__quota_covered(struct ration__engine *engine, struct ration__txn *tx
 	struct ration__counter counter =
 		ration__counter_of(record, limit, &cell->conf.window, cell->zone, wall_ns);
 	struct ration__quota *quota = record->quota;
-	int64_t part = ration__counter_part(&counter);
-	int64_t used = ration__counter_used_in(&counter, part);
-	int64_t reserve = reserve_of(limit, quota, &counter, amount), open;
-	bool covered =
-		!record->absent && quota->covered_part == part && amount <= quota->covered - used;
-	int64_t left = covered ? quota->covered - used - amount : 0;
-	bool old = limit->durable_ns && used > quota->flushed_used &&
-		   wall_ns - quota->flushed_ns > limit->durable_ns;
+	int64_t part, used, reserve, open, left;
+	bool covered, old;
 
-	if (covered && !old && (!limit->durable_ns || left >= reserve / 2))
+	if (!limit->durable_ns)
+		return sync_covered(engine, txn, record, cell, &counter, amount);
+	part = ration__counter_part(&counter);
+	used = ration__counter_used_in(&counter, part);
+	reserve = reserve_of(quota, &counter, amount);
+	left = quota->covered - quota->owned - used - amount;
+	covered = !record->absent && quota->covered_part == part && left >= 0;
+	left = covered ? left : 0;
+	old = used > quota->flushed_used && wall_ns - quota->flushed_ns > limit->durable_ns;
+	if (covered && !old && left >= reserve / 2)
 		return true;
 	open = ration__counter_remaining(&counter);
 	reserve = ration__min64(reserve, open);
 	/* Early enough that nobody has to wait: when less than half of the reserve is left. */
-	if (!covered || (limit->durable_ns && left < reserve / 2 && left < open - amount) || old)
-		queue_request(engine, record, limit, cell, &counter, reserve, covered ? 0 : amount);
+	if (!covered || (left < reserve / 2 && left < open - amount) || old)
+		queue_reserve(engine, record, cell, &counter, reserve, covered ? 0 : amount);
 	return covered;
 }
 

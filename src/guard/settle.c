@@ -139,7 +139,8 @@ static int settle_cost(struct ration__engine *engine, struct ration__txn *txn,
 		if (amount < 0) { /* beyond what the ledger covers: it is written at once */
 			ration__quota_covered(engine, txn, record, limit, cell, 0);
 			ration__quota_warn(grant->keyset, i, &counter, -amount);
-		}
+		} else
+			ration__quota_uncover(engine, txn, record, limit, cell, &counter);
 	}
 	return 0;
 }

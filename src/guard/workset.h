@@ -41,8 +41,11 @@ struct ration__quota {
 	uint64_t epoch;	      /* of the same: raised by a reset */
 	uint32_t calendar;    /* enum ration__calendar: what the union holds */
 	uint32_t base;	      /* low half of the seq whose count this record began with */
+	int64_t owned;	      /* of covered, what processes keep for their own calls (prepaid.h) */
+	uint64_t newest;      /* the latest write to the ledger that was told (flush.h) */
+	uint64_t told;	      /* bit i: write newest - i was told, or nobody can know */
 };
-static_assert(sizeof(struct ration__quota) == sizeof(struct ration__window) + 56, "stored");
+static_assert(sizeof(struct ration__quota) == sizeof(struct ration__window) + 80, "stored");
 
 struct ration__record {
 	uint64_t hash;

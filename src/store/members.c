@@ -119,6 +119,17 @@ bool ration__txn_bury_if_dead(struct ration__txn *txn, uint16_t slot)
 	return true;
 }
 
+bool ration__txn_member_gone(struct ration__txn *txn, uint16_t slot, uint32_t generation)
+{
+	struct ration__store *store = txn->store;
+
+	if (slot >= RATION__SLOTS_MAX)
+		return false;
+	return atomic_load_explicit(&store->header->slots[slot].generation, memory_order_relaxed) !=
+		       generation ||
+	       ration__txn_bury_if_dead(txn, slot);
+}
+
 /* The burial is committed: only now the slot is free. A death in between repeats the burial. */
 void ration__members_buried(struct ration__store *store)
 {

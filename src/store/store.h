@@ -135,6 +135,8 @@ void ration__txn_usage(
 /* Liveness inside a transaction: looks at slot's lock, without the gate's help. When it is dead its
  * generation is raised and hooks.bury called. true: it was dead. */
 bool ration__txn_bury_if_dead(struct ration__txn *txn, uint16_t slot);
+/* The same of one of its lives: true also when it left, or was taken for dead and is another now. */
+bool ration__txn_member_gone(struct ration__txn *txn, uint16_t slot, uint32_t generation);
 
 /* Counters of transactions, for tests and status. */
 uint64_t ration__store_commits(const struct ration__store *store);

@@ -118,7 +118,8 @@ static bool finds(struct other *other, int units)
 		return false;
 	f.engine->ledger_count = 0;
 	other->request = f.engine->ledger[0];
-	other->request.amount = other->request.needed = units * UNIT;
+	if (!other->request.lower) /* else something was given back */
+		other->request.amount = other->request.needed = units * UNIT;
 	other->flush.request = &other->request;
 	return true;
 }
@@ -179,6 +180,7 @@ Test(flush, nobody_writes_on_top_of_what_is_told_a_moment_later)
 	cr_assert(take());
 	cr_assert(finds(&a, 2));
 	cr_assert(finds(&b, 2));
+	a.request.sync = b.request.sync = false;
 	writes(&a);
 	writes(&b);
 	cr_assert(tells(&a));
@@ -196,11 +198,13 @@ Test(flush, a_reserve_is_not_written_on_top_of_anothers)
 	writes(&a);
 	cr_assert(finds(&b, 10));
 	b.request.needed = 0; /* it would be early */
+	b.request.sync = false;
 	writes(&b);
 	cr_assert(tells(&b));
 	cr_assert_eq(b.flush.seq, 0);
 	cr_assert(finds(&b, 10));
 	b.request.needed = UNIT;
+	b.request.sync = false;
 	flushes(&b);
 	cr_assert_eq(b.flush.given, UNIT);
 	cr_assert(tells(&a));
@@ -401,8 +405,11 @@ static void step(struct crowd *c, struct ration__random *dice)
 			c->used++;
 		}
 	} else if (c->state[i] == IDLE) {
-		if (finds(&c->others[i], 1 + (int)roll_dice(dice, 3)))
+		if (finds(&c->others[i], 1 + (int)roll_dice(dice, 3))) {
+			if (!c->others[i].request.lower)
+				c->others[i].request.sync = roll_dice(dice, 2);
 			c->state[i] = ASKS;
+		}
 	} else if (c->state[i] == ASKS) {
 		writes(&c->others[i]);
 		c->state[i] = WROTE;
