@@ -179,43 +179,49 @@ static void ask_window(decision *d, uint32_t i, int64_t wipe_ns)
 
 /* Each look asks the kernel for some locks: now and then. */
 static bool look_for_the_dead(struct ration__engine *engine, struct ration__txn *txn,
-	const struct ration__record *record)
+	struct ration__record *record, const struct ration__counter *counter)
 {
 	int64_t since_ns = txn->now_ns - engine->kept_looked_ns;
 
 	if (since_ns >= 0 && since_ns < LOOK_EVERY_NS)
 		return false;
 	engine->kept_looked_ns = txn->now_ns;
-	ration__prepaid_reclaim(txn, record);
-	return true;
+	return ration__prepaid_inherit(engine, txn, record, counter, NULL);
 }
 
-/* Others may keep units for calls that they are about to make, or died before. */
+/* Others may keep units for calls that they are about to make. */
+static struct ration__verdict ask_around(decision *d, struct ration__txn *txn,
+	struct ration__record *record, const struct ration__counter *counter, int64_t amount)
+{
+	struct ration__engine *engine = d->keyset->guard->engine;
+	struct ration__verdict verdict = ration__counter_ask(counter, amount);
+	int64_t kept = 0;
+
+	if (verdict.answer == RATION__YES && record->quota->owned)
+		kept = ration__quota_kept(engine, txn, record, counter);
+	if (!kept)
+		return verdict;
+	verdict = ration__counter_ask(counter, ration__min64(amount + kept, counter->conf->max));
+	/* nobody wakes us when they come free */
+	verdict.at_ns = ration__min64(verdict.at_ns, d->wall_ns + RATION__FALLBACK_NS);
+	return verdict;
+}
+
 static struct ration__verdict ask_count(decision *d, struct ration__txn *txn, uint32_t i,
 	const struct ration__counter *counter, int64_t amount)
 {
 	struct ration__engine *engine = d->keyset->guard->engine;
+	const struct ration__limit *limit = &d->rules->limits[i];
 	struct ration__record *record = d->limits[i];
-	struct ration__verdict verdict = ration__counter_ask(counter, amount), first = verdict;
+	struct ration__verdict verdict = ask_around(d, txn, record, counter, amount);
 
-	for (int look = 0; look < 2 && first.answer == RATION__YES && record->quota->owned; look++) {
-		int64_t kept = ration__quota_kept(engine, txn, record, counter);
-
-		if (!kept)
-			return first;
-		verdict = ration__counter_ask(
-			counter, ration__min64(amount + kept, counter->conf->max));
-		if (verdict.answer == RATION__YES)
-			return verdict;
-		/* nobody wakes us when they come free */
-		verdict.at_ns = ration__min64(verdict.at_ns, d->wall_ns + RATION__FALLBACK_NS);
-		if (look == 0 && !look_for_the_dead(engine, txn, record))
-			break;
-	}
-	if (verdict.answer != RATION__YES && !d->ask->peek &&
-		ration__prepaid_release(engine, txn, record) > 0)
-		ration__quota_uncover(engine, txn, record, &d->rules->limits[i],
-			&d->keyset->cells[i], counter);
+	if (verdict.answer == RATION__YES || verdict.answer == RATION__IMPOSSIBLE ||
+		limit->durable_ns || d->ask->peek)
+		return verdict;
+	if (look_for_the_dead(engine, txn, record, counter))
+		verdict = ask_around(d, txn, record, counter, amount);
+	if (verdict.answer != RATION__YES && ration__prepaid_release(engine, txn, record) > 0)
+		ration__quota_uncover(engine, txn, record, limit, &d->keyset->cells[i], counter);
 	return verdict;
 }
 

@@ -18,7 +18,6 @@
 #include <sys/eventfd.h>
 #include <sys/stat.h>
 #include <unistd.h>
-#include "guard/prepaid.h"
 
 static struct {
 	pthread_mutex_t mutex;
@@ -214,7 +213,6 @@ static void free_engine(struct ration__engine *engine)
 	if (engine->kick_fd >= 0)
 		close(engine->kick_fd);
 	free(engine->ledger);
-	free(engine->prepaids);
 	free(engine->locals);
 	free(engine->burial);
 	free(engine->definition);
@@ -245,29 +243,15 @@ static struct ration__engine *new_engine(const struct ration__engine_options *op
 	engine->event = options->event;
 	engine->event_arg = options->event_arg;
 	engine->ledger = calloc(RATION__LEDGER_QUEUE, sizeof(*engine->ledger));
-	engine->prepaids = calloc(RATION__PREPAIDS_MAX, sizeof(*engine->prepaids));
 	engine->locals = calloc(RATION__LOCALS, sizeof(*engine->locals));
 	engine->burial = malloc(ration__burial_size());
 	engine->definition = malloc(ration__definition_size());
 	engine->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (engine->ledger && engine->prepaids && engine->locals && engine->burial &&
-		engine->definition && engine->kick_fd >= 0)
+	if (engine->ledger && engine->locals && engine->burial && engine->definition &&
+		engine->kick_fd >= 0)
 		return engine;
 	free_engine(engine);
 	return NULL;
-}
-
-static int bury(void *arg, struct ration__txn *txn, uint16_t slot, uint32_t generation)
-{
-	int rc = ration__permit_bury(arg, txn, slot, generation);
-
-	return rc < 0 ? rc : ration__prepaid_bury(arg, txn, slot, generation);
-}
-
-static int reassert(void *arg, struct ration__txn *txn)
-{
-	ration__prepaid_reassert(arg, txn);
-	return ration__permit_reassert(arg, txn);
 }
 
 static int open_store(struct ration__engine *engine, const struct ration__engine_options *options,
@@ -278,8 +262,8 @@ static int open_store(struct ration__engine *engine, const struct ration__engine
 	int rc;
 
 	store.hooks = (struct ration__store_hooks){.arg = engine,
-		.bury = bury,
-		.reassert = reassert,
+		.bury = ration__permit_bury,
+		.reassert = ration__permit_reassert,
 		.log = log_store};
 	rc = ration__store_open(&store, &engine->store, err);
 	if (rc < 0)

@@ -27,6 +27,7 @@
 #define RATION__WORD_COOLDOWN 3 /* STEADY time at which the last cooldown of the store ends */
 #define RATION__WORD_BUDGETS 4	/* bit (service's hash % 64): that budget may be below full */
 #define RATION__WORD_NODES 6	/* raised when some service's table of nodes changes (nodes.h) */
+#define RATION__WORD_KEPT 7	/* no slot from this one on ever kept units (prepaid.h) */
 #define RATION__LAZY_MAX 64	/* words looked at in one pass */
 /* A waiter that nobody wakes asks again after this: the wake-up is a hint that may be lost. */
 #define RATION__FALLBACK_NS INT64_C(50000000)
@@ -113,18 +114,14 @@ struct ration__ledger_request {
 	struct ration__quota snapshot; /* the record as it was */
 };
 
-/* See prepaid.h. What it is now and, inside a transaction, what it will be. */
-#define RATION__PREPAIDS_MAX 64
+/* See prepaid.h: one for each of the cells that this process has. */
+#define RATION__PREPAIDS_MAX 7
 struct ration__prepaid {
 	uint64_t hash;
-	int64_t units, next_units;
-	bool missing, next_missing; /* its entry: hot/ was lost */
-	uint16_t slot;		    /* whose entry it is */
-	uint32_t generation;
-	int64_t part, rest_at_ns;
-	uint64_t epoch; /* of the quota */
-	uint16_t key_length;
-	uint8_t key[RATION__KEY_MAX];
+	int64_t units, next_units; /* now; and, inside a transaction, when it is committed */
+	int64_t part;
+	uint64_t epoch;		    /* of the quota's record */
+	uint64_t born, next_born;   /* of the same */
 };
 
 /* A bucket's share while the store cannot answer, or a cooldown that began then (local.c). */
@@ -220,9 +217,12 @@ struct ration__engine {
 	atomic_ulong ledger_news; /* raised when hot/ was told what the ledger says */
 	pthread_cond_t ledger_done;
 
-	struct ration__prepaid *prepaids; /* RATION__PREPAIDS_MAX of them; under mutex */
-	atomic_uint prepaid_count;
-	bool prepaid_touched; /* in this transaction */
+	struct ration__prepaid prepaids[RATION__PREPAIDS_MAX]; /* under mutex */
+	uint16_t prepaid_slot;	      /* whose they are */
+	uint32_t prepaid_generation;
+	atomic_uint prepaid_count;    /* that are not zero */
+	bool prepaid_touched;	      /* in this transaction */
+	bool prepaid_told;	      /* in it, what was announced */
 	int64_t kept_looked_ns; /* when it was looked whether those who keep units live */
 
 	pthread_mutex_t list_mutex;

@@ -111,6 +111,9 @@ static void sign(struct ration__flush *flush, struct ration__ledger_value *value
 		.generation = flush->generation};
 
 	ration__ledger_note(value, &write);
+	if (flush->request->sync)
+		ration__prepaid_announce(
+			flush->engine, flush->request->hash, flush->epoch, &write);
 }
 
 /* Nothing to write: hot/ only has to be told what stands there, or others' writes to be waited for.
@@ -153,8 +156,8 @@ static int write_ahead(
 	all_known = now.epoch < quota->epoch || now.seq <= quota->seq;
 	if (is_idle(flush, all_known))
 		return RATION_EEMPTY;
-	flush->slot = ration__store_slot(flush->store);
-	flush->generation = ration__store_generation(flush->store);
+	flush->slot = ration__store_slot(flush->engine->store);
+	flush->generation = ration__store_generation(flush->engine->store);
 	add_ahead(flush, &now, all_known);
 	sign(flush, &now);
 	if (flush->whole) {
@@ -176,12 +179,6 @@ enum told {
 	BEHIND, /* so is hot/: others wrote, and did not tell it yet */
 };
 
-/* The record's count, when it began, had all that was written up to this number. */
-static bool had_at_begin(const struct ration__quota *quota, uint64_t seq)
-{
-	return (int32_t)(quota->base - (uint32_t)seq) >= 0;
-}
-
 /* Write number seq needs not be told of any more. */
 static void set_told(struct ration__quota *quota, uint64_t seq)
 {
@@ -195,75 +192,79 @@ static void set_told(struct ration__quota *quota, uint64_t seq)
 		quota->told |= UINT64_C(1) << (quota->newest - seq);
 }
 
-static bool is_told(const struct ration__quota *quota, uint64_t seq)
-{
-	if (seq > quota->newest)
-		return false;
-	return quota->newest - seq >= 64 || quota->told >> (quota->newest - seq) & 1;
-}
-
-/* Who wrote died before it told this hot/, and nobody else was told: nothing of it was used. What
- * the ledger has of it is gone when somebody writes who knows all. */
-static void tell_for_the_dead(struct ration__flush *flush, struct ration__txn *txn,
-	struct ration__record *record, const struct ration__counter *counter)
+/* Write number `write->seq` comes to a record that there is: what it gave may be used. same: so may
+ * all that it added. The record's number grows by one for each write that it is told of: it is the
+ * ledger's when it was told of all. Returns whether anything may be used now. */
+static bool tell_write(struct ration__record *record, const struct ration__counter *counter,
+	const struct ration__ledger_write *write, int64_t added)
 {
 	struct ration__quota *quota = record->quota;
 
-	if (flush->read_epoch != quota->epoch)
+	set_told(quota, write->seq);
+	if (ration__ledger_had(quota, write->seq)) {
+		/* read from the ledger after this was written, it counts it as used */
+		if (quota->covered_part != write->part)
+			return false;
+		ration__counter_refund(
+			counter, write->given, ration__counter_begins(counter, write->part));
+		return true;
+	}
+	quota->seq++;
+	if (quota->covered_part > write->part)
+		return false; /* too late to be used */
+	if (quota->covered_part < write->part)
+		quota->covered = quota->owned = 0;
+	quota->covered_part = write->part;
+	quota->covered += added;
+	return true;
+}
+
+/* Who wrote died before it told this hot/: its units are those of who comes now. */
+static void tell_for_the_dead(struct ration__engine *engine, struct ration__flush *flush,
+	struct ration__txn *txn, struct ration__record *record,
+	const struct ration__counter *counter)
+{
+	if (flush->read_epoch != record->quota->epoch)
 		return;
 	for (int i = 0; i < RATION__LEDGER_WRITES; i++) {
 		const struct ration__ledger_write *write = &flush->writes[i];
 
 		if (!write->seq || write->seq == flush->seq ||
 			write->hot_epoch != ration__store_epoch(txn->store) ||
-			is_told(quota, write->seq) ||
+			ration__ledger_told(record->quota, write->seq) ||
 			!ration__txn_member_gone(txn, write->slot, write->generation))
 			continue;
-		set_told(quota, write->seq);
 		record->dirty = true;
-		if (!had_at_begin(quota, write->seq))
-			quota->seq++;
-		else if (quota->covered_part == write->part) { /* it was counted as used */
-			ration__counter_refund(counter, write->given,
-				ration__counter_begins(counter, write->part));
-			quota->covered -= write->given;
-		}
+		ration__prepaid_void(txn->store, write);
+		if (tell_write(record, counter, write, write->given) && flush->request->sync)
+			ration__prepaid_add(engine, txn, record, counter, write->given);
 	}
 }
 
-/* What the flush wrote comes to a record that there is. The record's number grows by one for each
- * write that it is told of: it is the ledger's when it was told of all. */
-static void tell_record(const struct ration__flush *flush, struct ration__record *record,
+/* Its own. */
+static void tell_record(struct ration__engine *engine, const struct ration__flush *flush,
+	struct ration__txn *txn, struct ration__record *record,
 	const struct ration__counter *counter)
 {
 	const struct ration__quota *from = &flush->request->snapshot;
+	const struct ration__ledger_write write = {
+		.seq = flush->seq, .part = flush->part, .given = flush->given};
 	struct ration__quota *quota = record->quota;
 	bool same = !flush->whole && quota->base == from->base;
 
-	set_told(quota, flush->seq);
-	if (had_at_begin(quota, flush->seq)) {
-		/* read from the ledger after this was written, it counts it as used */
-		if (quota->covered_part == flush->part)
-			ration__counter_refund(
-				counter, flush->given, ration__counter_begins(counter, flush->part));
-		return;
-	}
-	if (flush->blind && same && quota->seq == from->seq && quota->covered_part == flush->part) {
+	if (flush->blind && same && quota->seq == from->seq && quota->covered_part == flush->part &&
+		!ration__ledger_had(quota, flush->seq)) {
 		/* Nobody told of the others' writes meanwhile: they may never. Now it counts them
 		 * as used; who comes to tell of one gives it back, above. */
+		set_told(quota, flush->seq);
 		ration__counter_take(counter, ration__max64(0, flush->before - quota->covered));
 		quota->covered = ration__max64(quota->covered, flush->before) + flush->added;
 		quota->seq = flush->seq;
 		quota->base = (uint32_t)flush->seq;
+	} else if (!tell_write(record, counter, &write, same ? flush->added : flush->given))
 		return;
-	}
-	quota->seq++;
-	if (quota->covered_part > flush->part)
-		return; /* too late to be used */
-	if (quota->covered_part < flush->part)
-		quota->covered = quota->owned = 0;
-	quota->covered_part = flush->part;
-	quota->covered += same ? flush->added : flush->given;
+	if (flush->request->sync)
+		ration__prepaid_add(engine, txn, record, counter, flush->given);
 }
 
 /* hot/ has no record, or one of before a reset. */
@@ -276,21 +277,19 @@ static enum told begin_record(const struct ration__flush *flush, const struct ra
 	*record->quota = flush->request->snapshot;
 	record->length = sizeof(*record->quota); /* a log is of the past */
 	record->counted = false;
+	record->quota->born = flush->hot_epoch;
 	record->dirty = true;
 	return TOLD;
 }
 
-/* The flush's units are its process's; and the record stays as long as they are good. */
-static void settle_record(struct ration__engine *engine, const struct ration__flush *flush,
-	struct ration__txn *txn, struct ration__record *record,
-	const struct ration__counter *counter)
+/* The record stays as long as what is covered is good. */
+static void settle_record(const struct ration__flush *flush, const struct ration__txn *txn,
+	struct ration__record *record, const struct ration__counter *counter)
 {
 	const struct ration__ledger_request *request = flush->request;
 	struct ration__quota *quota = record->quota;
 
 	record->dirty = true;
-	if (request->sync && flush->seq && quota->covered_part == flush->part)
-		ration__prepaid_add(engine, txn, record, counter, flush->given);
 	quota->flushed_ns = request->wall_ns;
 	quota->flushed_used = ration__counter_used_in(counter, quota->covered_part);
 	quota->window.rest_at_ns =
@@ -316,14 +315,18 @@ static enum told tell_hot(struct ration__engine *engine, struct ration__flush *f
 		return TOLD;
 	counter = ration__counter_of(
 		record, &limit, &request->conf, request->zone, request->wall_ns);
+	if (flush->seq)
+		ration__prepaid_told(engine);
 	if (!begins)
-		tell_for_the_dead(flush, txn, record, &counter);
-	if (request->sync && ration__quota_kept(engine, txn, record, &counter) > 0)
-		ration__prepaid_reclaim(txn, record); /* before hot/ is lost, too */
+		tell_for_the_dead(engine, flush, txn, record, &counter);
+	else if (request->sync && flush->seq && record->quota->covered_part == flush->part)
+		ration__prepaid_add(engine, txn, record, &counter, flush->given);
+	if (request->sync)
+		ration__prepaid_inherit(engine, txn, record, &counter, flush->writes);
 	if (!begins && flush->seq)
-		tell_record(flush, record, &counter);
+		tell_record(engine, flush, txn, record, &counter);
 	if (begins || flush->seq)
-		settle_record(engine, flush, txn, record, &counter);
+		settle_record(flush, txn, record, &counter);
 	else if (!flush->whole && request->needed > 0 && record->quota->seq == from->seq &&
 		 record->quota->base == from->base)
 		return BEHIND;
@@ -360,10 +363,16 @@ int ration__ledger_close(struct ration__engine *engine, int rc)
 
 int ration__flush_write(struct ration__engine *engine, struct ration__flush *flush)
 {
-	flush->store = engine->store;
+	uint64_t before = flush->seq;
+	int rc;
+
+	flush->engine = engine;
 	flush->hot_epoch = ration__store_epoch(engine->store);
-	return ration__ledger_update(
+	rc = ration__ledger_update(
 		engine->store, flush->request->key, flush->request->key_length, write_ahead, flush);
+	if (rc == 0 && flush->seq != before && flush->request->sync)
+		ration__prepaid_confirm(engine);
+	return rc;
 }
 
 int ration__flush_tell(struct ration__engine *engine, struct ration__flush *flush, bool *done)

@@ -41,7 +41,7 @@ struct ration__flush {
 	int64_t added;	/* to the ledger in that part */
 	int64_t given;	/* of it, what may be used: not what was used beyond what was covered */
 	int64_t before; /* blind: the part in the ledger without it */
-	struct ration__store *store;
+	struct ration__engine *engine;
 	uint16_t slot; /* who wrote */
 	uint32_t generation;
 	uint64_t read_epoch; /* of the ledger's value, and its last writes, as they were read */

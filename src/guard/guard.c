@@ -277,6 +277,8 @@ int ration__engine_end(struct ration__engine *engine, struct ration__txn *txn, i
 	if (rc == 0)
 		ration__lazy_hide(engine);
 	if (rc == 0)
+		ration__prepaid_hide(engine);
+	if (rc == 0)
 		rc = ration__store_commit(txn);
 	else
 		ration__store_abort(txn);

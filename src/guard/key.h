@@ -25,7 +25,6 @@ enum ration__record_type {
 	RATION__RECORD_QUOTA = 'Q',
 	RATION__RECORD_BUDGET = 'R',
 	RATION__RECORD_COOLDOWN = 'T',
-	RATION__RECORD_PREPAID = 'U', /* units of a quota that one process may use (prepaid.h) */
 	RATION__RECORD_WINDOW = 'W',
 };
 

@@ -42,6 +42,17 @@ static_assert(sizeof(struct ration__ledger_value) ==
 int ration__ledger_parse(const void *bytes, size_t length, struct ration__ledger_value *value);
 /* What a quota's record and the ledger share. Of its writes, nobody knows what hot/ was told. */
 void ration__ledger_copy(struct ration__quota *to, const struct ration__ledger_value *from);
+/* The record's count, when it began, had all that was written up to this number. */
+static inline bool ration__ledger_had(const struct ration__quota *quota, uint64_t seq)
+{
+	return (int32_t)(quota->base - (uint32_t)seq) >= 0;
+}
+/* Write number seq was told, or need not be. */
+static inline bool ration__ledger_told(const struct ration__quota *quota, uint64_t seq)
+{
+	return seq <= quota->newest &&
+	       (quota->newest - seq >= 64 || quota->told >> (quota->newest - seq) & 1);
+}
 /* In the place of the oldest one. */
 void ration__ledger_note(
 	struct ration__ledger_value *value, const struct ration__ledger_write *write);

@@ -2,172 +2,175 @@
 #include "guard/prepaid.h"
 
 #include <string.h>
-#include "base/hash.h"
 
-#define PREFIX_SIZE 7 /* type, slot, generation */
-#define ENTRY_KEY_SIZE (PREFIX_SIZE + 8)
-/* At most so many owners of a record, or entries of a dead one, are worked off in one pass. */
-#define BATCH 16
-#define LOOK_MAX 512 /* entries looked through */
-
-struct entry {
-	int64_t rest_at_ns;
-	int64_t units;
+/* In the shared memory of a slot. Written by its process alone, from the units on: no units, the
+ * rest, units; taken by others when it is dead, under the hot gate. */
+struct cell {
+	_Atomic int64_t units; /* 0: free */
+	uint64_t hash;	       /* of the record's key */
+	uint64_t epoch;	       /* of the quota */
 	int64_t part;
-	uint64_t epoch; /* of the quota */
-	uint16_t key_length;
-	uint8_t reserved[6];
-	uint8_t key[RATION__KEY_MAX + 1]; /* of the quota's record; only key_length stored */
+	uint64_t born; /* of the record. `coming`: epoch of the hot/ when it was written */
+	uint64_t seq;  /* `coming`: of the write */
+	uint32_t generation;
+	_Atomic uint32_t confirmed; /* `coming`: it was written */
+	uint64_t reserved;
 };
-#define ENTRY_HEAD offsetof(struct entry, key)
 
-static void entry_key(
-	uint8_t out[ENTRY_KEY_SIZE], uint16_t slot, uint32_t generation, uint64_t hash)
+struct area {
+	struct cell coming;
+	struct cell kept[RATION__PREPAIDS_MAX];
+};
+static_assert(sizeof(struct area) == RATION__SLOT_AREA, "fits");
+
+static struct area *area_of(struct ration__store *store, uint16_t slot)
 {
-	out[0] = RATION__RECORD_PREPAID;
-	out[1] = (uint8_t)(slot >> 8);
-	out[2] = (uint8_t)slot;
-	for (int i = 0; i < 4; i++)
-		out[3 + i] = (uint8_t)(generation >> (24 - 8 * i));
-	memcpy(out + PREFIX_SIZE, &hash, sizeof(hash));
+	return ration__slot_area(store, slot);
+}
+
+static int64_t units_of(const struct cell *cell)
+{
+	return atomic_load_explicit(&cell->units, memory_order_acquire);
+}
+
+static void set_cell(struct cell *cell, const struct cell *to)
+{
+	int64_t units = units_of(to);
+
+	atomic_store_explicit(&cell->units, 0, memory_order_release);
+	cell->hash = to->hash;
+	cell->epoch = to->epoch;
+	cell->part = to->part;
+	cell->born = to->born;
+	cell->seq = to->seq;
+	cell->generation = to->generation;
+	atomic_store_explicit(&cell->confirmed, 0, memory_order_relaxed);
+	atomic_store_explicit(&cell->units, units, memory_order_release);
 }
 
 /* ---- what this process remembers ---- */
 
-static struct ration__prepaid *find(const struct ration__engine *engine, uint64_t hash)
+/* One that was taken for dead has nothing any more: it is another member now. */
+static void check_life(struct ration__engine *engine, const struct ration__txn *txn)
 {
-	for (uint32_t i = 0; i < engine->prepaid_count; i++)
-		if (engine->prepaids[i].hash == hash)
+	if (engine->prepaid_slot == txn->slot && engine->prepaid_generation == txn->generation)
+		return;
+	memset(engine->prepaids, 0, sizeof(engine->prepaids));
+	atomic_store(&engine->prepaid_count, 0);
+	engine->prepaid_touched = false;
+	engine->prepaid_slot = txn->slot;
+	engine->prepaid_generation = txn->generation;
+}
+
+static bool is_free(const struct ration__prepaid *prepaid)
+{
+	return prepaid->units <= 0 && prepaid->next_units <= 0;
+}
+
+static struct ration__prepaid *find(struct ration__engine *engine, uint64_t hash)
+{
+	for (int i = 0; i < RATION__PREPAIDS_MAX; i++)
+		if (engine->prepaids[i].hash == hash && !is_free(&engine->prepaids[i]))
 			return &engine->prepaids[i];
 	return NULL;
 }
 
-/* NULL: no room */
-static struct ration__prepaid *find_or_make(
-	struct ration__engine *engine, const struct ration__record *record)
+/* NULL: no room. A cell that still says what one of before had is taken last. */
+static struct ration__prepaid *find_or_make(struct ration__engine *engine, uint64_t hash)
 {
-	struct ration__prepaid *prepaid = find(engine, record->hash);
+	const struct area *area = area_of(engine->store, engine->prepaid_slot);
+	struct ration__prepaid *prepaid = find(engine, hash);
 
-	if (prepaid || engine->prepaid_count == RATION__PREPAIDS_MAX)
-		return prepaid;
-	prepaid = &engine->prepaids[engine->prepaid_count++];
-	memset(prepaid, 0, sizeof(*prepaid));
-	prepaid->hash = record->hash;
-	prepaid->key_length = record->key_length;
-	memcpy(prepaid->key, record->key, record->key_length);
+	for (int i = 0; i < 2 * RATION__PREPAIDS_MAX && !prepaid; i++) {
+		int at = i % RATION__PREPAIDS_MAX;
+
+		if (is_free(&engine->prepaids[at]) &&
+			(i >= RATION__PREPAIDS_MAX || units_of(&area->kept[at]) == 0)) {
+			prepaid = &engine->prepaids[at];
+			memset(prepaid, 0, sizeof(*prepaid));
+			prepaid->hash = hash;
+		}
+	}
 	return prepaid;
 }
 
 static void set_units(
-	struct ration__engine *engine, struct ration__prepaid *prepaid, int64_t units, bool missing)
+	struct ration__engine *engine, struct ration__prepaid *prepaid, int64_t units)
 {
 	prepaid->next_units = units;
-	prepaid->next_missing = missing;
 	engine->prepaid_touched = true;
+}
+
+/* A unit that is used goes from the slot when hot/ has it as used: who dies in between did not send
+ * the call. One that is told comes there when hot/ has it, and is announced no more before. */
+void ration__prepaid_hide(struct ration__engine *engine)
+{
+	if (engine->prepaid_told)
+		atomic_store_explicit(&area_of(engine->store, engine->prepaid_slot)->coming.units,
+			0, memory_order_release);
+	engine->prepaid_told = false;
 }
 
 void ration__prepaid_end(struct ration__engine *engine, bool committed)
 {
-	uint32_t kept = 0;
+	struct area *area;
+	unsigned count = 0;
 
 	if (!engine->prepaid_touched)
 		return;
-	engine->prepaid_touched = false;
-	for (uint32_t i = 0; i < engine->prepaid_count; i++) {
+	engine->prepaid_touched = engine->prepaid_told = false;
+	area = area_of(engine->store, engine->prepaid_slot);
+	for (int i = 0; i < RATION__PREPAIDS_MAX; i++) {
 		struct ration__prepaid *prepaid = &engine->prepaids[i];
+		bool changed = prepaid->units != prepaid->next_units ||
+			       prepaid->born != prepaid->next_born;
+		struct cell cell = {.units = prepaid->next_units,
+			.hash = prepaid->hash,
+			.epoch = prepaid->epoch,
+			.part = prepaid->part,
+			.born = prepaid->next_born,
+			.generation = engine->prepaid_generation};
 
-		if (committed) {
-			prepaid->units = prepaid->next_units;
-			prepaid->missing = prepaid->next_missing;
-		} else {
+		if (!committed) {
 			prepaid->next_units = prepaid->units;
-			prepaid->next_missing = prepaid->missing;
+			prepaid->next_born = prepaid->born;
+		} else if (changed) {
+			prepaid->units = prepaid->next_units;
+			prepaid->born = prepaid->next_born;
+			set_cell(&area->kept[i], &cell);
 		}
-		if (prepaid->units > 0)
-			engine->prepaids[kept++] = *prepaid;
+		count += prepaid->units > 0;
 	}
-	engine->prepaid_count = kept;
+	atomic_store(&engine->prepaid_count, count);
 }
 
-/* ---- entries ---- */
-
-/* Errors stay with the transaction, which then cannot be committed. */
-static void write_entry(struct ration__txn *txn, const struct ration__prepaid *prepaid)
-{
-	uint8_t key[ENTRY_KEY_SIZE];
-	struct entry entry;
-
-	entry_key(key, txn->slot, txn->generation, prepaid->hash);
-	if (prepaid->next_units <= 0) {
-		ration__txn_del(txn, key, sizeof(key));
-		return;
-	}
-	memset(&entry, 0, ENTRY_HEAD);
-	entry.rest_at_ns = prepaid->rest_at_ns;
-	entry.units = prepaid->next_units;
-	entry.part = prepaid->part;
-	entry.epoch = prepaid->epoch;
-	entry.key_length = prepaid->key_length;
-	memcpy(entry.key, prepaid->key, prepaid->key_length);
-	ration__txn_put(txn, key, sizeof(key), RATION__LAYOUT(RATION__RECORD_PREPAID), &entry,
-		ENTRY_HEAD + entry.key_length);
-}
-
-static bool has_entry(struct ration__txn *txn, const struct ration__prepaid *prepaid)
-{
-	uint8_t key[ENTRY_KEY_SIZE];
-	const void *value;
-	size_t length;
-
-	entry_key(key, txn->slot, txn->generation, prepaid->hash);
-	return ration__txn_get(txn, key, sizeof(key), RATION__LAYOUT(RATION__RECORD_PREPAID),
-		       &value, &length) == 0;
-}
-
-/* hot/ was lost; its new record, begun from the ledger, has them as used. In a part that is over it
- * may not: who wrote to the ledger later kept of that part only what was used. */
-static void put_back(struct ration__engine *engine, struct ration__txn *txn,
-	struct ration__prepaid *prepaid, struct ration__record *record,
-	const struct ration__counter *counter)
-{
-	struct ration__quota *quota = record->quota;
-
-	set_units(engine, prepaid, prepaid->next_units, false);
-	if (prepaid->part != quota->covered_part || has_entry(txn, prepaid))
-		return; /* of no use any more; or hot/ was compacted, not lost */
-	ration__counter_refund(
-		counter, prepaid->next_units, ration__counter_begins(counter, prepaid->part));
-	quota->owned += prepaid->next_units;
-	record->dirty = true;
-	write_entry(txn, prepaid);
-}
-
-static void forget(
-	struct ration__engine *engine, struct ration__txn *txn, struct ration__prepaid *prepaid)
-{
-	set_units(engine, prepaid, 0, false);
-	write_entry(txn, prepaid);
-}
+/* ---- units ---- */
 
 int64_t ration__prepaid_units(struct ration__engine *engine, struct ration__txn *txn,
 	struct ration__record *record, const struct ration__counter *counter)
 {
-	struct ration__prepaid *prepaid = find(engine, record->hash);
-	const struct ration__quota *quota = record->quota;
+	struct ration__quota *quota = record->quota;
+	struct ration__prepaid *prepaid;
 
+	check_life(engine, txn);
+	prepaid = find(engine, record->hash);
 	if (!prepaid || prepaid->next_units <= 0)
 		return 0;
 	if (record->absent && !record->dirty)
 		return prepaid->part == ration__counter_part(counter) ? prepaid->next_units : 0;
-	if (prepaid->epoch != quota->epoch) { /* a reset */
-		forget(engine, txn, prepaid);
+	/* after a reset; in another part: who wrote to the ledger in that kept of this one only
+	 * what was used */
+	if (prepaid->epoch != quota->epoch || prepaid->part != quota->covered_part) {
+		set_units(engine, prepaid, 0);
 		return 0;
 	}
-	if (prepaid->next_missing)
-		put_back(engine, txn, prepaid, record, counter);
-	if (prepaid->part != quota->covered_part) {
-		forget(engine, txn, prepaid);
-		return 0;
+	if (prepaid->next_born != quota->born) { /* hot/ was lost: they count as used */
+		ration__counter_refund(counter, prepaid->next_units,
+			ration__counter_begins(counter, prepaid->part));
+		quota->owned += prepaid->next_units;
+		record->dirty = true;
+		prepaid->next_born = quota->born;
+		set_units(engine, prepaid, prepaid->next_units);
 	}
 	/* what others owe the ledger comes first */
 	return ration__max64(0,
@@ -175,66 +178,55 @@ int64_t ration__prepaid_units(struct ration__engine *engine, struct ration__txn 
 			quota->covered - ration__counter_used_in(counter, prepaid->part)));
 }
 
+void ration__prepaid_told(struct ration__engine *engine)
+{
+	engine->prepaid_told = true;
+}
+
 void ration__prepaid_add(struct ration__engine *engine, struct ration__txn *txn,
 	struct ration__record *record, const struct ration__counter *counter, int64_t units)
 {
 	struct ration__quota *quota = record->quota;
 	struct ration__prepaid *prepaid;
-	int64_t before;
 
 	if (units <= 0)
 		return;
-	prepaid = find_or_make(engine, record);
+	ration__prepaid_units(engine, txn, record, counter); /* brings it up to date */
+	prepaid = find_or_make(engine, record->hash);
 	if (!prepaid)
 		return; /* anybody's, then */
-	ration__prepaid_units(engine, txn, record, counter); /* brings it up to date */
-	before = prepaid->next_units;
 	prepaid->part = quota->covered_part;
 	prepaid->epoch = quota->epoch;
-	prepaid->slot = txn->slot;
-	prepaid->generation = txn->generation;
-	prepaid->rest_at_ns = txn->now_ns + counter->conf->window_ns;
-	set_units(engine, prepaid, before + units, false);
+	prepaid->next_born = quota->born;
+	set_units(engine, prepaid, prepaid->next_units + units);
 	quota->owned += units;
 	record->dirty = true;
-	write_entry(txn, prepaid);
-}
-
-/* What is its own in the part that is covered now; NULL: nothing */
-static struct ration__prepaid *own(
-	struct ration__engine *engine, const struct ration__record *record)
-{
-	struct ration__prepaid *prepaid = find(engine, record->hash);
-
-	if (!prepaid || prepaid->next_units <= 0 || prepaid->next_missing ||
-		prepaid->epoch != record->quota->epoch ||
-		prepaid->part != record->quota->covered_part)
-		return NULL;
-	return prepaid;
 }
 
 void ration__prepaid_use(struct ration__engine *engine, struct ration__txn *txn,
 	struct ration__record *record, int64_t amount)
 {
-	struct ration__prepaid *prepaid = own(engine, record);
+	struct ration__quota *quota = record->quota;
+	struct ration__prepaid *prepaid;
 
-	if (!prepaid || amount <= 0)
+	check_life(engine, txn);
+	prepaid = find(engine, record->hash);
+	if (!prepaid || prepaid->epoch != quota->epoch || prepaid->part != quota->covered_part ||
+		prepaid->next_born != quota->born)
 		return;
-	amount = ration__min64(amount, prepaid->next_units);
-	set_units(engine, prepaid, prepaid->next_units - amount, false);
-	record->quota->owned = ration__max64(0, record->quota->owned - amount);
+	amount = ration__max64(0, ration__min64(amount, prepaid->next_units));
+	set_units(engine, prepaid, prepaid->next_units - amount);
+	quota->owned = ration__max64(0, quota->owned - amount);
 	record->dirty = true;
-	write_entry(txn, prepaid);
 }
 
 int64_t ration__prepaid_release(
 	struct ration__engine *engine, struct ration__txn *txn, struct ration__record *record)
 {
-	struct ration__prepaid *prepaid = own(engine, record);
-	int64_t units = prepaid ? prepaid->next_units : 0;
+	int64_t owned = record->quota->owned;
 
-	ration__prepaid_use(engine, txn, record, units);
-	return units;
+	ration__prepaid_use(engine, txn, record, INT64_MAX);
+	return owned - record->quota->owned;
 }
 
 int ration__prepaid_leave(struct ration__keyset *keyset, struct ration__txn *txn)
@@ -242,6 +234,7 @@ int ration__prepaid_leave(struct ration__keyset *keyset, struct ration__txn *txn
 	struct ration__engine *engine = keyset->guard->engine;
 	int rc = 0;
 
+	check_life(engine, txn);
 	if (keyset->serial != keyset->guard->serial)
 		return 0; /* its cells' limits are not known any more */
 	for (uint32_t i = 0; rc == 0 && i < keyset->limit_count; i++) {
@@ -262,132 +255,140 @@ int ration__prepaid_leave(struct ration__keyset *keyset, struct ration__txn *txn
 	return rc;
 }
 
+/* ---- written, not told ---- */
+
+void ration__prepaid_announce(struct ration__engine *engine, uint64_t hash, uint64_t epoch,
+	const struct ration__ledger_write *write)
+{
+	_Atomic uint64_t *end = ration__store_word(engine->store, RATION__WORD_KEPT);
+	uint64_t seen = atomic_load(end);
+	struct cell cell = {.units = write->given,
+		.hash = hash,
+		.epoch = epoch,
+		.part = write->part,
+		.born = write->hot_epoch,
+		.seq = write->seq,
+		.generation = write->generation};
+
+	while (seen <= write->slot && !atomic_compare_exchange_weak(end, &seen, write->slot + 1u))
+		;
+	set_cell(&area_of(engine->store, write->slot)->coming, &cell);
+}
+
+void ration__prepaid_confirm(struct ration__engine *engine)
+{
+	struct area *area = area_of(engine->store, ration__store_slot(engine->store));
+
+	atomic_store_explicit(&area->coming.confirmed, 1, memory_order_release);
+}
+
+void ration__prepaid_void(struct ration__store *store, const struct ration__ledger_write *write)
+{
+	struct cell *cell = &area_of(store, write->slot)->coming;
+
+	if (cell->generation == write->generation && cell->seq == write->seq)
+		atomic_store_explicit(&cell->units, 0, memory_order_release);
+}
+
 /* ---- the dead ---- */
 
-struct burial {
-	size_t count;
-	struct entry entries[BATCH];
-	uint8_t keys[BATCH][ENTRY_KEY_SIZE];
+struct estate {
+	struct ration__engine *engine;
+	struct ration__txn *txn;
+	struct ration__record *record;
+	const struct ration__counter *counter;
+	const struct ration__ledger_write *writes;
 };
 
-static int collect_entry(void *arg, const void *key, size_t key_length, uint16_t type,
-	const void *value, size_t length)
+static int64_t take_cell(struct cell *cell)
 {
-	struct burial *burial = arg;
-	struct entry *entry = &burial->entries[burial->count];
-
-	if (key_length != ENTRY_KEY_SIZE || length < ENTRY_HEAD || length > sizeof(*entry))
-		return 0;
-	memcpy(entry, value, length);
-	if (entry->key_length != length - ENTRY_HEAD)
-		return 0;
-	memcpy(burial->keys[burial->count++], key, key_length);
-	return burial->count == BATCH;
+	return atomic_exchange_explicit(&cell->units, 0, memory_order_acq_rel);
 }
 
-static void uncover(struct ration__record *record, const struct entry *entry)
+static bool is_of_now(const struct estate *estate, const struct cell *cell)
 {
-	struct ration__quota *quota = record->quota;
+	const struct ration__quota *quota = estate->record->quota;
 
-	if (record->absent || quota->epoch != entry->epoch || quota->covered_part != entry->part)
-		return;
-	quota->owned = ration__max64(0, quota->owned - entry->units);
-	quota->covered -= entry->units;
-	record->dirty = true;
+	return cell->epoch == quota->epoch && cell->part == quota->covered_part;
 }
 
-/* A record that is not in the working set (which may be full) is changed by itself. */
-static int bury_entry(
-	struct ration__engine *engine, struct ration__txn *txn, const struct entry *entry)
+/* counted: the record was begun with them as used. */
+static bool inherit(
+	const struct estate *estate, const struct cell *cell, int64_t units, bool counted)
 {
-	uint64_t hash = ration__hash64(entry->key, entry->key_length);
-	struct ration__workset *spare = &engine->spare;
-	struct ration__record *record = NULL;
-	int rc;
+	struct ration__quota *quota = estate->record->quota;
 
-	if (engine->set.txn == txn) /* else the set is of the past, and its keys may be gone */
-		record = ration__workset_find(&engine->set, hash, entry->key, entry->key_length);
-	if (record) {
-		uncover(record, entry);
-		return 0;
+	if (units <= 0)
+		return false;
+	estate->record->dirty = true;
+	if (counted)
+		ration__counter_refund(estate->counter, units,
+			ration__counter_begins(estate->counter, cell->part));
+	else
+		quota->owned = ration__max64(0, quota->owned - units);
+	ration__prepaid_add(
+		estate->engine, estate->txn, estate->record, estate->counter, units);
+	return true;
+}
+
+static bool take_kept(const struct estate *estate, struct cell *cell)
+{
+	int64_t units = take_cell(cell);
+
+	return is_of_now(estate, cell) &&
+	       inherit(estate, cell, units, cell->born != estate->record->quota->born);
+}
+
+static bool is_signed(const struct estate *estate, const struct cell *cell, uint16_t slot)
+{
+	for (int i = 0; i < RATION__LEDGER_WRITES; i++) {
+		const struct ration__ledger_write *write = &estate->writes[i];
+
+		if (write->seq == cell->seq && write->slot == slot &&
+			write->generation == cell->generation)
+			return true;
 	}
-	ration__workset_begin(spare, txn);
-	rc = ration__workset_get(spare, hash, entry->key, entry->key_length, 0, &record);
-	if (rc < 0 || !record)
-		return rc;
-	uncover(record, entry);
-	return ration__workset_flush(spare);
+	return false;
 }
 
-int ration__prepaid_bury(
-	struct ration__engine *engine, struct ration__txn *txn, uint16_t slot, uint32_t generation)
+/* It was announced, perhaps written, and this hot/ was not told. As long as it is the hot/ of then,
+ * that is done by who flushes (flush.c). */
+static bool take_coming(const struct estate *estate, struct cell *cell, uint16_t slot)
 {
-	uint8_t prefix[ENTRY_KEY_SIZE];
-	struct burial burial;
-	int rc;
+	const struct ration__quota *quota = estate->record->quota;
+	bool written = atomic_load_explicit(&cell->confirmed, memory_order_acquire);
+	int64_t units;
 
-	entry_key(prefix, slot, generation, 0);
-	do {
-		burial.count = 0;
-		rc = ration__txn_visit(txn, prefix, PREFIX_SIZE, NULL, 0, BATCH, collect_entry,
-			&burial, NULL, NULL);
-		if (rc < 0)
-			return rc;
-		for (size_t i = 0; i < burial.count; i++) {
-			rc = bury_entry(engine, txn, &burial.entries[i]);
-			if (rc == 0)
-				rc = ration__txn_del(txn, burial.keys[i], ENTRY_KEY_SIZE);
-			if (rc < 0 && rc != RATION_EEMPTY)
-				return rc;
+	if (!written && !estate->writes)
+		return false; /* it takes the ledger to know */
+	written = written || is_signed(estate, cell, slot);
+	if (written && is_of_now(estate, cell) && cell->born >= quota->born)
+		return false;
+	units = take_cell(cell);
+	return written && is_of_now(estate, cell) && ration__ledger_had(quota, cell->seq) &&
+	       inherit(estate, cell, units, true);
+}
+
+bool ration__prepaid_inherit(struct ration__engine *engine, struct ration__txn *txn,
+	struct ration__record *record, const struct ration__counter *counter,
+	const struct ration__ledger_write *writes)
+{
+	uint64_t end = atomic_load(ration__store_word(engine->store, RATION__WORD_KEPT));
+	const struct estate estate = {engine, txn, record, counter, writes};
+	bool any = false;
+
+	for (uint16_t slot = 0; slot < end && slot < RATION__SLOTS_MAX; slot++) {
+		struct area *area = area_of(engine->store, slot);
+
+		for (int i = -1; i < RATION__PREPAIDS_MAX; i++) {
+			struct cell *cell = i < 0 ? &area->coming : &area->kept[i];
+
+			if (units_of(cell) <= 0 || cell->hash != record->hash ||
+				(slot == txn->slot && cell->generation == txn->generation) ||
+				!ration__txn_member_gone(txn, slot, cell->generation))
+				continue;
+			any |= i < 0 ? take_coming(&estate, cell, slot) : take_kept(&estate, cell);
 		}
-	} while (burial.count == BATCH);
-	return 0;
-}
-
-struct look {
-	uint64_t hash;
-	uint16_t self;
-	size_t count;
-	uint16_t slots[BATCH];
-};
-
-static int collect_slot(void *arg, const void *key, size_t key_length, uint16_t type,
-	const void *value, size_t length)
-{
-	struct look *look = arg;
-	const uint8_t *bytes = key;
-	uint16_t slot;
-
-	if (key_length != ENTRY_KEY_SIZE ||
-		memcmp(bytes + PREFIX_SIZE, &look->hash, sizeof(look->hash)) != 0)
-		return 0;
-	slot = (uint16_t)(bytes[1] << 8 | bytes[2]);
-	if (slot != look->self)
-		look->slots[look->count++] = slot;
-	return look->count == BATCH;
-}
-
-void ration__prepaid_reclaim(struct ration__txn *txn, const struct ration__record *record)
-{
-	static const uint8_t prefix[1] = {RATION__RECORD_PREPAID};
-	struct look look = {.hash = record->hash, .self = txn->slot};
-
-	if (ration__txn_visit(txn, prefix, sizeof(prefix), NULL, 0, LOOK_MAX, collect_slot, &look,
-		    NULL, NULL) < 0)
-		return;
-	for (size_t i = 0; i < look.count; i++)
-		ration__txn_bury_if_dead(txn, look.slots[i]);
-}
-
-/* One that was taken for dead was buried: what it had is others' now. */
-void ration__prepaid_reassert(struct ration__engine *engine, struct ration__txn *txn)
-{
-	for (uint32_t i = 0; i < engine->prepaid_count; i++) {
-		struct ration__prepaid *prepaid = &engine->prepaids[i];
-
-		if (prepaid->slot != txn->slot || prepaid->generation != txn->generation)
-			prepaid->units = prepaid->next_units = 0;
-		else
-			prepaid->missing = prepaid->next_missing = true;
 	}
+	return any;
 }

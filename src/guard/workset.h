@@ -44,8 +44,9 @@ struct ration__quota {
 	int64_t owned;	      /* of covered, what processes keep for their own calls (prepaid.h) */
 	uint64_t newest;      /* the latest write to the ledger that was told (flush.h) */
 	uint64_t told;	      /* bit i: write newest - i was told, or nobody can know */
+	uint64_t born;	      /* epoch of the hot/ that it was begun in */
 };
-static_assert(sizeof(struct ration__quota) == sizeof(struct ration__window) + 80, "stored");
+static_assert(sizeof(struct ration__quota) == sizeof(struct ration__window) + 88, "stored");
 
 struct ration__record {
 	uint64_t hash;

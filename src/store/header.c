@@ -333,5 +333,6 @@ void ration__header_reboot(struct ration__store *store)
 		slot->word = 0;
 		slot->used = 0;
 	}
+	memset(header->areas, 0, sizeof(header->areas));
 	ration__boot_id(header->boot_id);
 }

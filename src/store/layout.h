@@ -18,7 +18,7 @@
 #include "store/store.h"
 
 #define RATION__STORE_MAGIC UINT64_C(0x316e6f6974617200) /* "\0ration1" */
-#define RATION__STORE_SCHEMA 1
+#define RATION__STORE_SCHEMA 2
 
 enum ration__clock_kind {
 	RATION__CLOCK_SYSTEM = 1,
@@ -64,6 +64,7 @@ struct ration__header {
 
 	_Atomic uint64_t words[RATION__STORE_WORDS]; /* free for the guard */
 	struct ration__slot slots[RATION__SLOTS_MAX];
+	_Alignas(64) uint8_t areas[RATION__SLOTS_MAX][RATION__SLOT_AREA]; /* free for the guard */
 };
 static_assert(offsetof(struct ration__header, gate) == 128, "stamps take two lines");
 static_assert(offsetof(struct ration__header, ledger_gate) == 192, "the hot line is one line");

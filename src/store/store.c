@@ -167,6 +167,11 @@ _Atomic uint64_t *ration__slot_word(struct ration__store *store, uint16_t slot)
 	return &store->header->slots[slot].word;
 }
 
+void *ration__slot_area(struct ration__store *store, uint16_t slot)
+{
+	return store->header->areas[slot];
+}
+
 uint16_t ration__store_slot(const struct ration__store *store)
 {
 	return store->slot;

@@ -26,6 +26,7 @@
 #include "base/error.h"
 
 #define RATION__SLOTS_MAX 1024
+#define RATION__SLOT_AREA 512 /* bytes */
 #define RATION__KEY_MAX 503	/* LMDB's 511, less the padding that keeps payloads aligned */
 #define RATION__VALUE_MAX 32768 /* of a payload in hot/; of a value in the ledger: 16384 */
 #define RATION__LEDGER_VALUE_MAX 16384
@@ -150,6 +151,9 @@ _Atomic uint64_t *ration__store_word(struct ration__store *store, unsigned index
 /* One word per slot for the guard's use (a permit that ended but was not settled yet). Set to 0
  * when the slot is taken. */
 _Atomic uint64_t *ration__slot_word(struct ration__store *store, uint16_t slot);
+/* Bytes of a slot for the guard's use, aligned to 64; zero after a boot, else as the slot's last
+ * owner left them. Unlike hot/ they are there as long as the store's directory is. */
+void *ration__slot_area(struct ration__store *store, uint16_t slot);
 uint16_t ration__store_slot(const struct ration__store *store);
 uint32_t ration__store_generation(const struct ration__store *store);
 
