@@ -107,8 +107,6 @@ static int set_burst(struct override_source *source, const struct ration__entry 
 
 	if (burst) {
 		ration__value_parse(burst->setting, burst->text, &value);
-		if (!own && !value.is_duration)
-			return 0; /* the limit's */
 		tokens = value.is_duration ? rate * ((double)value.ns / 1e9) : value.number;
 	}
 	if (tokens < 1)

@@ -123,13 +123,9 @@ static const char *first_value(const struct builder *b, const struct ration__lim
 static void override(struct ration__cell *cell, const struct ration__limit *limit, double rate,
 	double burst, int64_t max)
 {
-	if (limit->kind == RATION__LIMIT_BUCKET) {
-		if (rate > 0) /* a burst that nobody gave goes with the rate */
-			cell->conf.bucket = (struct ration__bucket_conf){
-				rate, burst > 0 ? burst : (rate > 1 ? rate : 1)};
-		else if (burst > 0)
-			cell->conf.bucket.burst = burst;
-	} else if (limit->kind != RATION__LIMIT_ADAPTIVE && max >= 0)
+	if (limit->kind == RATION__LIMIT_BUCKET)
+		ration__bucket_override(&cell->conf.bucket, rate, burst);
+	else if (limit->kind != RATION__LIMIT_ADAPTIVE && max >= 0)
 		cell->conf.window.max = max;
 }
 

@@ -91,6 +91,16 @@ struct ration__override {
 	int64_t max;	    /* amount; -1: the limit's */
 };
 
+/* Other numbers for a bucket; 0: as it is. */
+static inline void ration__bucket_override(
+	struct ration__bucket_conf *conf, double rate, double burst)
+{
+	if (rate > 0)
+		conf->rate = rate;
+	if (burst > 0)
+		conf->burst = burst;
+}
+
 #define RATION__ON_FAILURE_LOCAL 0
 #define RATION__ON_FAILURE_CLOSED 1
 #define RATION__ON_FAILURE_OPEN 2

@@ -77,19 +77,14 @@ static const struct ration__operator *operator_of(const struct ration__view *vie
 }
 
 struct numbers {
-	double rate, burst;
+	struct ration__bucket_conf bucket;
 	int64_t max;
 	bool set; /* by an operator */
 };
 
 static void take_numbers(struct numbers *n, double rate, double burst, int64_t max)
 {
-	if (rate > 0) { /* a burst that nobody gave goes with the rate (keyset.c) */
-		n->rate = rate;
-		n->burst = burst > 0 ? burst : (rate > 1 ? rate : 1);
-	} else if (burst > 0) {
-		n->burst = burst;
-	}
+	ration__bucket_override(&n->bucket, rate, burst);
 	if (max >= 0)
 		n->max = max;
 }
@@ -105,7 +100,7 @@ static struct numbers numbers_of(const struct ration__view *view, const struct r
 	struct numbers n = {.max = -1};
 
 	if (limit->kind == RATION__LIMIT_BUCKET)
-		take_numbers(&n, limit->bucket.rate, limit->bucket.burst, -1);
+		n.bucket = limit->bucket;
 	else if (limit->kind != RATION__LIMIT_ADAPTIVE)
 		n.max = limit->window.max;
 	for (uint32_t o = 0; o < rules->override_count && count > 2 && limit->per[0][0]; o++) {
@@ -126,11 +121,10 @@ static struct numbers numbers_of(const struct ration__view *view, const struct r
 static void set_bucket(struct ration__view *view, json_t *entry, const struct numbers *n,
 	const struct ration__bucket *bucket)
 {
-	const struct ration__bucket_conf conf = {n->rate, n->burst};
-
-	set_rate(entry, conf.rate);
-	set(entry, "burst", json_real(conf.burst));
-	set(entry, "remaining", json_real(ration__bucket_remaining(&conf, bucket, view->now_ns)));
+	set_rate(entry, n->bucket.rate);
+	set(entry, "burst", json_real(n->bucket.burst));
+	set(entry, "remaining",
+		json_real(ration__bucket_remaining(&n->bucket, bucket, view->now_ns)));
 	set(entry, "full_in_s", json_real(seconds_until(bucket->rest_at_ns, view->now_ns)));
 }
 

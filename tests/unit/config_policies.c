@@ -330,7 +330,7 @@ Test(config_policies, N5_overrides_stand_in_order_and_follow_the_rate)
 	cr_expect_str_eq(o[2].value, "x");
 	cr_expect(o[2].rate == 10 && o[2].burst == 10); /* as X20, from its own rate */
 	cr_expect(o[3].limit == 1 && o[3].rate == 5 && o[3].burst == 10); /* two seconds of it */
-	cr_expect(o[4].limit == 2 && o[4].rate == 5 && o[4].burst == 0);  /* the limit's four */
+	cr_expect(o[4].limit == 2 && o[4].rate == 5 && o[4].burst == 4);  /* the limit's four */
 	cr_expect_str_eq(o[5].value, "blank in");
 	cr_expect(o[5].limit == 3 && o[5].max == 2500000 && o[5].rate == 0);
 	cr_expect_str_eq(o[6].value, "none");

@@ -309,6 +309,26 @@ Test(operator, numbers_that_are_not_named_stay_as_they_were_set)
 	cr_assert_eq(state_of(NULL, "calls").limit, 9);
 }
 
+Test(operator, a_burst_that_is_not_named_stays_the_definitions)
+{
+	const struct ration__pair acme = {"tenant", "acme"}, globex = {"tenant", "globex"};
+
+	add_rate(&f, "calls", 5, 100);
+	per(&f.rules.limits[0], "tenant");
+	f.rules.overrides[0] =
+		(struct ration__override){.value = "acme", .limit = 0, .rate = 10, .max = -1};
+	f.rules.override_count = 1;
+	define(&f);
+	cr_assert_eq(state_of(&acme, "calls").rate, 10);
+	cr_assert_eq(state_of(&acme, "calls").limit, 100);
+	control("api/calls", "set rate=1/s", 0);
+	cr_assert_eq(state_of(&globex, "calls").rate, 1);
+	cr_assert_eq(state_of(&globex, "calls").limit, 100);
+	cr_assert_eq(let_through(&acme, RATION__SUCCESS), 100);
+	pass(&f, 5 * S);
+	cr_assert_eq(let_through(&acme, RATION__SUCCESS), 5);
+}
+
 Test(operator, N5_N6_a_quota_lowered_below_what_is_used_has_nothing_left)
 {
 	const struct ration__pair agent = {"agent", "importer"};
