@@ -297,6 +297,47 @@ Test(client_govern, wait_is_told_by_reason)
 	fixture_close(&f);
 }
 
+static bool wait_a_minute(const struct server_request *request)
+{
+	const char *number = path_number(request->head, " /s/");
+	char answer[128];
+
+	if (!number)
+		return server_ok(request, "ok");
+	snprintf(answer, sizeof(answer),
+		"HTTP/1.1 %d Status\r\nRetry-After: 60\r\nContent-Length: 0\r\n\r\n", atoi(number));
+	return server_say(request->fd, answer);
+}
+
+/* What the next request gets to hear after one that was answered so. */
+static int after_status(int status)
+{
+	char target[16];
+	int rc;
+
+	fixture_init(&f);
+	f.server.script = wait_a_minute;
+	set(&f, "services.api.retry.attempts", "1");
+	set(&f, "services.api.timeouts.total", "5s");
+	fixture_open(&f);
+	snprintf(target, sizeof(target), "/s/%d", status);
+	rc = get(&f, target);
+	cr_assert_eq(rc == 0, status / 100 == 2, "%d: %d", status, rc);
+	rc = get(&f, "/hello");
+	fixture_close(&f);
+	return rc;
+}
+
+Test(client_govern, D5_retry_after_of_429_and_503_stops_all_and_of_others_nobody)
+{
+	static const int others[] = {200, 202, 404, 409, 500};
+
+	for (size_t i = 0; i < 5; i++)
+		cr_expect_eq(after_status(others[i]), 0, "%d", others[i]);
+	cr_expect_eq(after_status(429), RATION_DENIED_DEADLINE);
+	cr_expect_eq(after_status(503), RATION_DENIED_DEADLINE);
+}
+
 Test(client_govern, D2_every_send_takes_its_token)
 {
 	ration_response *r = NULL;
