@@ -65,6 +65,13 @@ void ration__flight_end(struct ration__flight *flight, enum ration__job_end why,
 	flight->job->code = code;
 }
 
+/* What the server said about time is its node's: of several, the others go on. */
+static bool cools_node(const struct ration__flight *flight)
+{
+	return ration__end_is_throttle(&flight->job->conf->retry, &flight->attempt.end) &&
+	       ration__service_node_cools(flight->job->service);
+}
+
 void ration__flight_report(
 	struct ration__worker *worker, struct ration__flight *flight, enum ration__outcome outcome)
 {
@@ -77,7 +84,7 @@ void ration__flight_report(
 	if (!flight->picked)
 		return;
 	flight->picked = false;
-	if (outcome == RATION__THROTTLED && ration__service_node_cools(flight->job->service))
+	if (outcome != RATION__IGNORED && cools_node(flight))
 		report.cool_ns = ration__max64(attempt->end.retry_after_ns, attempt->end.stop_ns);
 	ration__nodes_report(flight->job->service->nodes, flight->node, &report);
 }
@@ -279,10 +286,14 @@ static int64_t delay_of(struct ration__worker *worker, struct ration__flight *fl
 	if (end->end == RATION__END_NOT_SENT && flight->job->conf->failover &&
 		has_other_node(worker, flight))
 		return 0;
-	if (outcome == RATION__THROTTLED && ration__service_node_cools(flight->job->service) &&
-		has_other_node(worker, flight))
-		return ration__backoff_delay(&conf->throttle, flight->throttled, flight->delay_ns,
-			ration__random_next(&worker->random), 0);
+	if (cools_node(flight) && has_other_node(worker, flight)) {
+		bool throttled = outcome == RATION__THROTTLED;
+		uint32_t count =
+			throttled ? flight->throttled : counted(flight) - flight->throttled;
+
+		return ration__backoff_delay(throttled ? &conf->throttle : &conf->backoff, count,
+			flight->delay_ns, ration__random_next(&worker->random), 0);
+	}
 	flight->delay_ns = delay_ns;
 	return delay_ns;
 }

@@ -378,7 +378,7 @@ void ration__nodes_report(struct ration__nodes *nodes, struct ration__node *node
 		news.event = RATION__NODE_FAILED;
 		tell = take_note(nodes, node, &news, &changes);
 	}
-	if (report->outcome == RATION__THROTTLED && report->cool_ns > 0 && nodes->count > 1) {
+	if (report->cool_ns > 0 && nodes->count > 1) {
 		news.event = RATION__NODE_COOLS;
 		news.at_ns = report->now_ns + report->cool_ns;
 		tell |= take_note(nodes, node, &news, &changes);

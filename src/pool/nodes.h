@@ -69,7 +69,7 @@ struct ration__node_report {
 	int64_t start_ns; /* when the attempt began: what began before the last failure says nothing
 			     new */
 	int64_t now_ns;
-	int64_t cool_ns; /* THROTTLED: what the server asked for; 0 nothing */
+	int64_t cool_ns; /* what the server asked for with a 429 or 503; 0 nothing */
 };
 void ration__nodes_report(struct ration__nodes *nodes, struct ration__node *node,
 	const struct ration__node_report *report);

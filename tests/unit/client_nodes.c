@@ -30,6 +30,8 @@ static bool find_said(const char *text)
 	return found;
 }
 
+static bool busy_for_a_minute; /* says every answer that is no success */
+
 /* flag: the status that it answers with; 0: 200; 1: no answer at all. */
 static bool answer(const struct server_request *request)
 {
@@ -41,7 +43,7 @@ static bool answer(const struct server_request *request)
 	if (!status)
 		return server_ok(request, "ok");
 	snprintf(text, sizeof(text), "HTTP/1.1 %d Status\r\n%sContent-Length: 0\r\n\r\n", status,
-		status == 429 ? "Retry-After: 60\r\n" : "");
+		status == 429 || busy_for_a_minute ? "Retry-After: 60\r\n" : "");
 	return server_say(request->fd, text);
 }
 
@@ -141,6 +143,30 @@ Test(client_nodes, E11_and_X8_after_429_another_node_while_it_cools)
 	cr_assert_eq(other.requests, 1, "it asked for a minute");
 	cr_assert_eq(f.server.requests, 10);
 	cr_assert_not(find_said("node"), "that is no failure");
+	close_two();
+}
+
+/* The next node is not the one that spoke: a job goes there after its backoff alone, and nobody
+ * comes back before the time that was named, although a probe would be due. */
+Test(client_nodes, E12_a_503_with_retry_after_cools_its_node)
+{
+	open_two();
+	set(&f, "services.api.nodes.recover_after", "50ms");
+	set(&f, "services.api.timeouts.total", "30s");
+	busy_for_a_minute = true;
+	other.flag = 503;
+	fixture_open(&f);
+	get_many(10);
+	cr_assert_eq(other.requests, 1);
+	usleep(100 * 1000);
+	get_many(10);
+	cr_assert_eq(other.requests, 1, "it asked for a minute");
+	cr_assert_eq(f.server.requests, 20);
+	f.server.flag = 503;
+	cr_assert_neq(get(&f, "/x"), 0);
+	cr_assert_neq(get(&f, "/x"), 0);
+	cr_assert_eq(f.server.requests, 21, "now it is both of them");
+	cr_assert_eq(other.requests, 1);
 	close_two();
 }
 
