@@ -83,7 +83,7 @@ bool ration__service_rule_by_node(const struct ration__pool_service *service, in
 
 bool ration__service_by_node(const struct ration__pool_service *service)
 {
-	return service->names_node && service->nodes && ration__nodes_count(service->nodes) > 1;
+	return service->names_node && service->nodes && ration__nodes_count(service->nodes) > 0;
 }
 
 static int compare(const void *value, const void *weight)

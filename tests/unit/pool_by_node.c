@@ -164,6 +164,28 @@ Test(by_node, X10_a_limit_per_node)
 }
 
 /* The one that is preferred has no more: its jobs move, and each is asked for at both. */
+/* A list that shrinks to one node, or began with it, leaves the rule what it is. */
+Test(by_node, a_single_node_is_one_too)
+{
+	char uri[64], *json = NULL;
+
+	fixture_init(&f);
+	set(&f, "services.api.limits.each.max", "5");
+	set(&f, "services.api.limits.each.window", "1h");
+	set(&f, "services.api.limits.each.per", "[node]");
+	set(&f, "services.api.limits.here.max", "5");
+	set(&f, "services.api.limits.here.window", "1h");
+	set(&f, "services.api.limits.here.when.keys.node", "http**");
+	fixture_open(&f);
+	cr_assert_eq(get(&f, "/x"), 0);
+	cr_assert_eq(ration_inspect(f.config, "api", &json, NULL), 0);
+	snprintf(uri, sizeof(uri), "\"node\":\"http://127.0.0.1:%d\"", f.server.port);
+	cr_assert(strstr(json, uri), "%s", json);
+	cr_assert_not(strstr(json, "\"remaining\":5.0,"), "both were used: %s", json);
+	ration_free(json);
+	fixture_close(&f);
+}
+
 Test(by_node, a_job_moves_to_where_it_may_go)
 {
 	OPEN_TWO(LIMIT, {"services.api.nodes.strategy", "pin"});
