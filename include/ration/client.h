@@ -58,7 +58,7 @@ RATION_EXPORT int ration_request_set_body(
 /* Key values choose the limits' records ("per: [tenant]"). */
 RATION_EXPORT int ration_request_set_key(
 	ration_request *request, const char *name, const char *value);
-/* unit as the limits name it; "" is the number of requests, 1 unless set. */
+/* unit as the limits name it; "" or "calls" is the number of requests, 1 unless set. */
 RATION_EXPORT int ration_request_set_cost(ration_request *request, const char *unit, double cost);
 /* Comes back with the response; not sent. */
 RATION_EXPORT int ration_request_set_id(ration_request *request, const char *id);

@@ -52,8 +52,8 @@ RATION_EXPORT ration_permit *ration_permit_new(ration_guard *guard);
 /* Key values choose the records ("per: [agent, tool]"); not while held. 0, RATION_EBUSY,
  * RATION_EINVAL, RATION_ETOOBIG, RATION_ENOMEM. [1] */
 RATION_EXPORT int ration_permit_set_key(ration_permit *permit, const char *name, const char *value);
-/* What the next call costs, in the unit that limits name ("tokens"); "" is the number of calls,
- * 1 unless set. 0, RATION_EBUSY, RATION_EINVAL. [1] */
+/* What the next call costs, in the unit that limits name ("tokens"); "" or "calls" is the number of
+ * calls, 1 unless set. 0, RATION_EBUSY, RATION_EINVAL. [1] */
 RATION_EXPORT int ration_permit_set_cost(ration_permit *permit, const char *unit, double cost);
 /* Which calls: for limits that apply to some only (`when`). method as in HTTP ("GET"), path from
  * its slash on, without or with a query; NULL for both: the call is no HTTP, and limits that look

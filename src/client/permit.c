@@ -149,6 +149,7 @@ int ration_permit_set_cost(ration_permit *permit, const char *unit, double cost)
 		return RATION_EINVAL;
 	if (permit->grant.seq)
 		return RATION_EBUSY;
+	unit = ration__unit_of(unit);
 	while (at < permit->cost_count && strcmp(permit->costs[at].unit, unit) != 0)
 		at++;
 	if (at == RATION__PERMIT_COSTS)

@@ -160,7 +160,7 @@ static int settle_alone(ration_permit *permit, struct ration__settle *settle)
 
 int ration_permit_settle(ration_permit *permit, const char *unit, double actual)
 {
-	struct ration__cost paid[2 * RATION__PERMIT_COSTS], cost = {unit, actual};
+	struct ration__cost paid[2 * RATION__PERMIT_COSTS], cost = {.cost = actual};
 	struct ration__settle settle = {
 		.keep = true, .costs = paid, .actuals = &cost, .actual_count = 1};
 	struct ration__settled *settled;
@@ -169,6 +169,7 @@ int ration_permit_settle(ration_permit *permit, const char *unit, double actual)
 	if (!permit || !unit || !(actual >= 0 && actual <= 1e12) ||
 		strlen(unit) >= RATION__KEYNAME_MAX || !permit->grant.seq)
 		return RATION_EINVAL;
+	cost.unit = unit = ration__unit_of(unit);
 	settled = find_settled(permit, unit);
 	if (!settled)
 		return RATION_ETOOBIG;

@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/pair.h"
 #include "base/util.h"
 #include "base/zone.h"
 #include "config/value.h"
@@ -217,10 +218,13 @@ int ration__limit_compile(
 	snprintf(prefix, sizeof(prefix), "services.*.%s.*.", source->group);
 	ration__bind_all(
 		source->config, RATION__TARGET_LIMIT, prefix, source->service, source->name, limit);
+	if (!*ration__unit_of(limit->unit))
+		memset(limit->unit, 0, sizeof(limit->unit)); /* rules are compared as they stand */
 	rc = compile_kind(source, limit, err);
 	if (rc == 0)
 		rc = ration__when_compile(source, limit, err);
-	if (rc == 0 && ration__limit_entry(source, "actual") && !*limit->unit)
+	if (rc == 0 && ration__limit_entry(source, "actual") &&
+		!ration__limit_entry(source, "unit"))
 		rc = ration__limit_fail(
 			source, "actual", err, "needs unit as well, such as unit: tokens");
 	return rc;

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/pair.h"
 #include "base/util.h"
 #include "config/service.h"
 #include "config/value.h"
@@ -40,7 +41,7 @@ static int add_source(void *arg, const char *name, const struct ration__entry *e
 	if (!unit)
 		return 0; /* refused with the limit */
 	for (size_t i = 0; i < sources->out->count; i++) {
-		if (strcmp(sources->out->list[i].unit, unit->text))
+		if (strcmp(sources->out->list[i].unit, ration__unit_of(unit->text)))
 			continue;
 		if (!strcmp(sources->out->list[i].source, entry->text))
 			return 0;
@@ -50,8 +51,10 @@ static int add_source(void *arg, const char *name, const struct ration__entry *e
 	if (sources->out->count == RATION__ACTUALS_MAX)
 		return ration__bind_fail(entry, NULL, NULL, NULL, sources->err,
 			"responses tell the cost in at most 8 units");
-	sources->out->list[sources->out->count++] = (struct ration__actual){
-		.unit = unit->text, .source = entry->text, .estimate = estimate_of(sources, name)};
+	sources->out->list[sources->out->count++] =
+		(struct ration__actual){.unit = ration__unit_of(unit->text),
+			.source = entry->text,
+			.estimate = estimate_of(sources, name)};
 	return 0;
 }
 

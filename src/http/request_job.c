@@ -70,6 +70,7 @@ static int set_cost(ration_request *request, const char *unit, double cost)
 		return RATION_EINVAL;
 	if (strlen(unit) > RATION__KEY_NAME_MAX)
 		return RATION_ETOOBIG;
+	unit = ration__unit_of(unit);
 	for (size_t i = 0; i < request->cost_count; i++) {
 		if (strcmp(request->costs[i].unit, unit) == 0) {
 			request->costs[i].cost = cost;

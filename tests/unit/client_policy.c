@@ -41,6 +41,8 @@ static const char text[] =
 	"      reads: {rate: 1/s, burst: 1, when: {methods: [GET]}}\n"
 	"      pages: {rate: 1/s, burst: 1, when: {methods: [POST], path: "
 	"\"/v1/*\"}}\n"
+	"  named:\n"
+	"    limits: {plain: {max: 100, window: 1h}, worded: {max: 100, window: 1h, unit: calls}}\n"
 	"  watched:\n"
 	"    mode: observe\n"
 	"    limits: {calls: {rate: 1/s, burst: 1}}\n";
@@ -554,4 +556,22 @@ Test(policy_alone, more_than_was_taken_is_taken_of_a_limit_at_rest)
 	cr_assert_eq(ration_permit_settle(permit, "tokens", 50), 0);
 	is("tokens", "remaining", 50);
 	cr_assert_eq(ration_permit_release(permit, RATION_SUCCESS), 0);
+}
+
+Test(policy_alone, calls_are_a_unit_with_and_without_its_name)
+{
+	double left = 100;
+
+	open_service("named");
+	for (int i = 0; i < 2; i++) {
+		cr_assert_eq(ration_permit_set_cost(permit, i ? "calls" : "", 3 + i), 0);
+		cr_assert_eq(ration_permit_acquire(permit, 0), 0);
+		is("plain", "remaining", left - (3 + i));
+		is("worded", "remaining", left - (3 + i));
+		left -= 6 + i;
+		cr_assert_eq(ration_permit_settle(permit, i ? "" : "calls", 6 + i), 0);
+		is("plain", "remaining", left);
+		is("worded", "remaining", left);
+		ration_permit_release(permit, RATION_SUCCESS);
+	}
 }
