@@ -1,4 +1,5 @@
 /* Adaptive limits from settings and presets. */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 #include "config/limit.h"
@@ -29,9 +30,27 @@ static void fallbacks(struct ration__adaptive_conf *conf)
 	ration__preset_complete(&rest);
 	set_rates(conf, &rest);
 	if (conf->kind == RATION__ADAPTIVE_CUBIC) {
+		conf->min = fmax(conf->min, RATION__CUBIC_MIN);
 		conf->step = 0;
 		conf->scale = 0.4;
 	}
+}
+
+/* As they were set: what nobody set is put right by fallbacks. */
+static int check_cubic(struct ration__limit_source *source,
+	const struct ration__adaptive_conf *conf, ration_error **err)
+{
+	static const char low[] = "is below 0.5/s: a cubic rate never falls that low";
+
+	if (conf->kind != RATION__ADAPTIVE_CUBIC)
+		return 0;
+	if (ration__limit_entry(source, "step"))
+		return ration__limit_fail(source, "step", err, "is of aimd: cubic has no steps");
+	if (conf->initial < RATION__CUBIC_MIN)
+		return ration__limit_fail(source, "initial", err, low);
+	if (ration__limit_entry(source, "min") && conf->min < RATION__CUBIC_MIN)
+		return ration__limit_fail(source, "min", err, low);
+	return 0;
 }
 
 static int check_rates(
@@ -48,8 +67,6 @@ static int check_rates(
 		return ration__limit_fail(source,
 			ration__limit_entry(source, "max") ? "max" : "initial", err,
 			"max is below initial");
-	if (conf->kind == RATION__ADAPTIVE_CUBIC && ration__limit_entry(source, "step"))
-		return ration__limit_fail(source, "step", err, "is of aimd: cubic has no steps");
 	if (conf->cooldown_min_ns > conf->cooldown_max_ns)
 		return ration__limit_fail(source,
 			ration__limit_entry(source, "cooldown_min") ? "cooldown_min"
@@ -100,6 +117,9 @@ int ration__adaptive_compile(
 				source, "burst", err, "is a number in an adaptive limit");
 		conf->burst = value.number;
 	}
+	rc = check_cubic(source, conf, err);
+	if (rc < 0)
+		return rc;
 	fallbacks(conf);
 	return check_rates(source, limit, err);
 }

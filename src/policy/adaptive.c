@@ -12,7 +12,6 @@
 /* The cubic kind's constants that are no settings, as AWS's. */
 #define SLOT_NS (RATION__NS_PER_S / 2)
 #define SMOOTHING 0.8
-#define MIN_FILL 0.5
 
 static int64_t later(int64_t now_ns, int64_t wait_ns)
 {
@@ -29,8 +28,8 @@ static double within(const struct ration__adaptive_conf *conf, double rate)
 {
 	double low = conf->min;
 
-	if (cubic(conf) && low < MIN_FILL)
-		low = MIN_FILL;
+	if (cubic(conf) && low < RATION__CUBIC_MIN)
+		low = RATION__CUBIC_MIN;
 	if (!(rate >= low))
 		rate = low;
 	return rate <= conf->max ? rate : conf->max;

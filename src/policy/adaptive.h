@@ -32,6 +32,8 @@
 enum ration__adaptive_kind { RATION__ADAPTIVE_AIMD, RATION__ADAPTIVE_CUBIC };
 enum ration__growth { RATION__GROWTH_BINDING, RATION__GROWTH_SEED };
 
+#define RATION__CUBIC_MIN 0.5 /* tokens per second: a cubic rate never falls below */
+
 struct ration__adaptive_conf {
 	uint32_t kind;		  /* enum ration__adaptive_kind */
 	uint32_t growth;	  /* enum ration__growth */

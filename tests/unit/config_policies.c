@@ -246,6 +246,12 @@ Test(config_policies, adaptive_limits_that_contradict_are_refused)
 			"38: services.n.limits.a.initial: max is below initial"},
 		{"limits: {a: {initial: 1/s, kind: cubic, step: 1/s}}",
 			"47: services.n.limits.a.step: is of aimd: cubic has no steps"},
+		{"limits: {a: {initial: 0.4/s, kind: cubic}}",
+			"23: services.n.limits.a.initial: is below 0.5/s: a cubic rate never falls "
+			"that low"},
+		{"limits: {a: {preset: notion, kind: cubic, min: 0.4/s}}",
+			"48: services.n.limits.a.min: is below 0.5/s: a cubic rate never falls "
+			"that low"},
 		{"limits: {a: {initial: 1/s, burst: 1m}}",
 			"35: services.n.limits.a.burst: is a number in an adaptive limit"},
 		{"limits: {a: {initial: 1/s, cooldown_max: 500ms}}",
@@ -872,7 +878,7 @@ Test(config_policies, a_dump_of_everything_loads_to_the_same)
 		"      w: {max: 9.5, window: 1m, unit: tokens, actual: 'body:/a/b', when: {methods: "
 		"[GET, other], path: '/v1/**', keys: {tool: ['x*', y], agent: [z]}}}\n"
 		"      l: {preset: a, step: 0.1/s, growth: seed, burst: 3}\n"
-		"      c: {initial: 100/7min, kind: cubic}\n"
+		"      c: {initial: 300/7min, kind: cubic}\n"
 		"    quotas:\n"
 		"      m: {max: 7, window: month, zone: UTC, warn_below: [1, 2], per: [agent], "
 		"overrides: {b: {max: 0}}}\n"
