@@ -129,7 +129,8 @@ static void override(struct ration__cell *cell, const struct ration__limit *limi
 		cell->conf.window.max = max;
 }
 
-/* The rules' numbers, then the definition's override, then the operator's. */
+/* The rules' numbers, then the definition's override, then the operator's for all and for these
+ * values. */
 static void set_conf(const struct builder *b, struct ration__cell *cell, uint32_t i)
 {
 	struct ration__engine *engine = b->keyset->guard->engine;
@@ -151,9 +152,12 @@ static void set_conf(const struct builder *b, struct ration__cell *cell, uint32_
 	}
 	rule_length = ration__key_build(
 		rule_key, ration__rule_type(limit), b->rules->service, limit->name, NULL, NULL, 0);
+	setting = ration__operator_find(engine, rule_key, rule_length, rule_key, rule_length);
+	if (setting)
+		override(cell, limit, setting->rate, setting->burst, setting->max);
 	setting = ration__operator_find(
 		engine, ration__cell_key(b->keyset, cell), cell->length, rule_key, rule_length);
-	if (setting)
+	if (setting) /* its own: what it does not name is the rule's */
 		override(cell, limit, setting->rate, setting->burst, setting->max);
 	if (limit->kind == RATION__LIMIT_QUOTA && limit->calendar)
 		cell->zone = zone_of(engine, limit->zone);

@@ -35,7 +35,8 @@ static_assert(sizeof(struct ration__operator) == 40, "stored byte for byte: no p
  * the next call. */
 void ration__operator_follow(struct ration__engine *engine);
 /* What holds for a record: of its own key, else of its rule as a whole (rule_key: the same without
- * key values). NULL: nothing. Valid until the next follow. Under either mutex. */
+ * key values). Numbers that the own one does not name are the rule's. NULL: nothing. Valid until
+ * the next follow. Under either mutex. */
 const struct ration__operator *ration__operator_find(struct ration__engine *engine,
 	const uint8_t *key, size_t length, const uint8_t *rule_key, size_t rule_length);
 void ration__operator_free(struct ration__engine *engine);

@@ -95,8 +95,11 @@ static struct numbers numbers_of(const struct ration__view *view, const struct r
 	size_t count)
 {
 	const struct ration__limit *limit = &rules->limits[i];
+	enum ration__record_type type = ration__rule_type(limit);
+	const struct ration__operator *all =
+		operator_of(view, NULL, rules->service, type, limit->name);
 	const struct ration__operator *held =
-		operator_of(view, copy, rules->service, ration__rule_type(limit), limit->name);
+		operator_of(view, copy, rules->service, type, limit->name);
 	struct numbers n = {.max = -1};
 
 	if (limit->kind == RATION__LIMIT_BUCKET)
@@ -110,6 +113,8 @@ static struct numbers numbers_of(const struct ration__view *view, const struct r
 			memcmp(override->value, parts[2].text, parts[2].length) == 0)
 			take_numbers(&n, override->rate, override->burst, override->max);
 	}
+	if (all)
+		take_numbers(&n, all->rate, all->burst, all->max);
 	if (held)
 		take_numbers(&n, held->rate, held->burst, held->max);
 	n.set = held != NULL;

@@ -329,6 +329,26 @@ Test(operator, a_burst_that_is_not_named_stays_the_definitions)
 	cr_assert_eq(let_through(&acme, RATION__SUCCESS), 5);
 }
 
+Test(operator, what_is_set_for_a_value_leaves_what_is_set_for_all)
+{
+	const struct ration__pair acme = {"tenant", "acme"};
+	char *json;
+
+	add_rate(&f, "calls", 5, 100);
+	per(&f.rules.limits[0], "tenant");
+	define(&f);
+	control("api/calls", "set rate=1/s", 0);
+	control("api/calls/acme", "set burst=9", 0);
+	cr_assert_eq(let_through(&acme, RATION__SUCCESS), 9);
+	cr_assert_eq(state_of(&acme, "calls").rate, 1);
+	json = inspect();
+	cr_assert(strstr(json, "\"rate\":\"1/s\",\"burst\":9"), "%s", json);
+	free(json);
+	control("api/calls", "auto", 0);
+	cr_assert_eq(state_of(&acme, "calls").rate, 5);
+	cr_assert_eq(state_of(&acme, "calls").limit, 100);
+}
+
 Test(operator, N5_N6_a_quota_lowered_below_what_is_used_has_nothing_left)
 {
 	const struct ration__pair agent = {"agent", "importer"};
