@@ -30,12 +30,16 @@ static void unlink_job(struct ration__lane *lane, struct ration__job *job)
 		ration__lane_service(lane)->crowd--;
 }
 
+/* A job that may not wait at all is asked for all the same, and refused then if it must wait: until
+ * it was asked for this long a wait does not end. */
+#define ASK_NS (20 * RATION__NS_PER_MS)
+
 static int arm(struct ration__lanes *lanes, struct ration__job *job)
 {
 	int64_t at_ns = job->deadline_ns, wait_ns = job->conf->timeouts.wait_ns;
 
 	if (wait_ns >= 0)
-		at_ns = ration__min64(at_ns, job->mark_ns + wait_ns);
+		at_ns = ration__min64(at_ns, job->mark_ns + ration__max64(wait_ns, ASK_NS));
 	return at_ns < RATION__NEVER ? ration__heap_set(&lanes->deadlines, &job->timer, at_ns) : 0;
 }
 

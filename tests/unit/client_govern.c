@@ -185,6 +185,23 @@ Test(client_govern, R19_five_of_ten_get_a_place_in_time)
 	fixture_close(&f);
 }
 
+Test(client_govern, X16_who_may_not_wait_goes_where_there_is_room)
+{
+	char text[256];
+
+	fixture_init(&f);
+	set(&f, "services.api.concurrency.max", "1");
+	set(&f, "services.api.concurrency.wait", "0");
+	fixture_open(&f);
+	for (int i = 0; i < 3; i++)
+		cr_assert_eq(get(&f, "/hello"), 0);
+	submit(&f, "/slow/1000");
+	submit(&f, "/hello");
+	cr_assert_eq(next_code(&f, text, sizeof(text)), RATION_DENIED_CONCURRENCY, "%s", text);
+	cr_assert_eq(next_code(&f, text, sizeof(text)), 0, "%s", text);
+	fixture_close(&f);
+}
+
 Test(client_govern, E9_a_place_goes_to_the_first_in_line)
 {
 	char text[256];

@@ -193,21 +193,21 @@ Test(pool_lanes, expired_jobs_say_what_they_waited_for)
 	struct ration__job *job, *timed, *waiting;
 
 	open_lanes();
-	conf.timeouts.wait_ns = 500;
+	conf.timeouts.wait_ns = 500 * RATION__NS_PER_MS;
 	waiting = add("a", 0);
 	timed = add("b", 0);
 	ration__lanes_remove(&lanes, timed);
-	timed->deadline_ns = 1200;
+	timed->deadline_ns = 200 * RATION__NS_PER_MS;
 	cr_assert_eq(ration__lanes_put_back(&lanes, timed), 0);
 	while ((job = take(&lane)) != NULL)
-		deny(lane, job, 0, 9000);
+		deny(lane, job, 0, 9000 * RATION__NS_PER_MS);
 	cr_assert_null(ration__lanes_expired(&lanes));
-	cr_assert_eq(ration__lanes_next_ns(&lanes), 1200);
-	lanes.now_ns = 1500;
+	cr_assert_eq(ration__lanes_next_ns(&lanes), 200 * RATION__NS_PER_MS);
+	lanes.now_ns += 500 * RATION__NS_PER_MS;
 	cr_assert_eq(ration__lanes_expired(&lanes), timed);
 	cr_assert_eq(timed->code, RATION_EDEADLINE);
 	cr_assert_eq(timed->denial, RATION_DENIED_RATE);
-	cr_assert_eq(timed->timer.at_ns, 9000);
+	cr_assert_eq(timed->timer.at_ns, 9000 * RATION__NS_PER_MS);
 	cr_assert_eq(ration__lanes_expired(&lanes), waiting);
 	cr_assert_eq(waiting->code, RATION_DENIED_RATE);
 	finish(timed);
