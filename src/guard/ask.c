@@ -275,15 +275,23 @@ static void cover_exactly(decision *d, struct ration__txn *txn)
 		places->promised++;
 }
 
-static void ask_breaker(decision *d)
+static int ask_breaker(decision *d, struct ration__txn *txn)
 {
 	struct ration__verdict verdict =
 		ration__breaker_ask(d->breaker_conf, d->breaker->breaker, d->now_ns);
 	bool forced = d->breaker_conf->mode == RATION__BREAKER_FORCED_OPEN;
-	int64_t at_ns = verdict.at_ns;
+	int64_t at_ns;
 
+	if (verdict.answer == RATION__WAIT) {
+		int rc = ration__probe_reclaim(d->keyset->guard->engine, txn, d->breaker);
+
+		if (rc < 0)
+			return rc;
+		verdict = ration__breaker_ask(d->breaker_conf, d->breaker->breaker, d->now_ns);
+	}
 	if (verdict.answer == RATION__YES)
-		return;
+		return 0;
+	at_ns = verdict.at_ns;
 	if (forced)
 		at_ns = d->rules->own.wait_breaker ? d->now_ns + RATION__FALLBACK_NS
 						   : RATION__NEVER;
@@ -293,6 +301,7 @@ static void ask_breaker(decision *d)
 		wait_for(d, RATION_DENIED_BREAKER, RATION__RULE_BREAKER, at_ns);
 	else
 		refuse(d, RATION_DENIED_BREAKER, RATION__RULE_BREAKER, at_ns);
+	return 0;
 }
 
 static int ask_permits(decision *d, struct ration__txn *txn, struct ration__record *record,
@@ -371,7 +380,7 @@ int ration__decision_ask(decision *d, struct ration__txn *txn)
 		ask_quota(d, txn, i);
 	}
 	if (rc == 0 && d->breaker)
-		ask_breaker(d);
+		rc = ask_breaker(d, txn);
 	if (rc == 0 && d->concurrency)
 		rc = ask_permits(
 			d, txn, d->concurrency, &d->rules->concurrency, RATION__RULE_CONCURRENCY);

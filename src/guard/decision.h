@@ -35,4 +35,9 @@ int ration__decision_load(struct ration__decision_work *d, struct ration__txn *t
  * error */
 int ration__decision_ask(struct ration__decision_work *d, struct ration__txn *txn);
 
+/* probe.c: all half-open places of the breaker are taken: perhaps a holder is dead, or has held its
+ * place for too long. 0 or a store error */
+int ration__probe_reclaim(
+	struct ration__engine *engine, struct ration__txn *txn, struct ration__record *record);
+
 #endif

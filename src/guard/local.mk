@@ -34,6 +34,7 @@ src_libcore_la_SOURCES += \
 	src/guard/permit.c \
 	src/guard/prepaid.c \
 	src/guard/prepaid.h \
+	src/guard/probe.c \
 	src/guard/quota.c \
 	src/guard/reset.c \
 	src/guard/rules.h \

@@ -89,9 +89,10 @@ struct ration__breaker {
 	uint32_t slow;	 /* likewise */
 	uint32_t ended;	 /* likewise: how many calls */
 	uint32_t layout; /* what the window behind it is: 0 none; breaker.c's */
-	uint32_t position; /* of the window: its next place, or its newest second */
+	uint32_t position;  /* of the window: its next place, or its newest second */
+	int64_t reclaim_ns; /* when holders of probes were last looked for; the caller's */
 };
-static_assert(sizeof(struct ration__breaker) == 80, "stored byte for byte: no padding");
+static_assert(sizeof(struct ration__breaker) == 88, "stored byte for byte: no padding");
 #define RATION__BREAKER_REST_NS INT64_C(3600000000000)
 
 /* Bytes of a state under this configuration; every state passed in with it must have so many. What

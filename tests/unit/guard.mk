@@ -68,3 +68,10 @@ TESTS += tests/unit/test_guard_match
 tests_unit_test_guard_match_SOURCES = tests/unit/guard_match.c
 tests_unit_test_guard_match_CFLAGS = $(suite_cflags)
 tests_unit_test_guard_match_LDADD = $(suite_ldadd)
+
+check_PROGRAMS += tests/unit/test_guard_probe
+TESTS += tests/unit/test_guard_probe
+tests_unit_test_guard_probe_SOURCES = tests/unit/guard_probe.c tests/unit/guard_fixture.h
+tests_unit_test_guard_probe_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
+tests_unit_test_guard_probe_CFLAGS = $(suite_cflags)
+tests_unit_test_guard_probe_LDADD = $(suite_ldadd)
