@@ -371,6 +371,10 @@ static enum ration__breaker_event settle_closed(const struct ration__breaker_con
 static enum ration__breaker_event settle_probe(const struct ration__breaker_conf *conf,
 	struct ration__breaker *state, int64_t now_ns, bool failed, bool slow, uint64_t random)
 {
+	/* where failures are counted in a row, no rate judges them: calls that fail at once are not
+	 * slow */
+	if (failed && conf->trip_after && !(conf->failure_rate > 0))
+		return trip(conf, state, now_ns, random);
 	if (by_rates(conf)) {
 		add_call(state, failed, slow);
 		if (state->ended < conf->probes)

@@ -13,7 +13,8 @@
  * held by the caller, given back by release, by death or by expiry. Without rates: close_after
  * successes close it, one failure opens it. With rates: `probes` calls are let through in all, and
  * once they have ended their rates are judged by the same thresholds (neither close_after nor
- * min_calls is looked at; one that was ignored or expired is made up for by another).
+ * min_calls is looked at; one that was ignored or expired is made up for by another). With
+ * trip_after beside a slow_rate alone one failure opens it as well.
  * A generation, raised at each change of state, tells late results apart: they are counted and
  * change nothing. Below min_calls a rate is unknown (a window of fewer calls is judged when it is
  * full); slow means strictly longer than slow_ns, failed or not. A window by time holds the present

@@ -278,6 +278,25 @@ Test(breaker_rates, slow_probes_open_it_again_and_throttled_ones_are_life)
 		lasting(&conf, &room, 122 * SEC, RATION__THROTTLED, SEC), RATION__BREAKER_CLOSED);
 }
 
+Test(breaker_rates, a_failed_probe_opens_it_again_where_failures_are_counted_in_a_row)
+{
+	struct ration__breaker_conf conf = usual;
+	union room room = {{0}};
+
+	conf.failure_rate = 0;
+	conf.trip_after = 3;
+	calls(&conf, &room, 0, 2, RATION__FAILURE);
+	cr_assert_eq(call(&conf, &room, 0, RATION__FAILURE), RATION__BREAKER_OPENED);
+	cr_assert_eq(call(&conf, &room, 61 * SEC, RATION__SUCCESS), RATION__BREAKER_SAME);
+	cr_assert_eq(call(&conf, &room, 61 * SEC, RATION__FAILURE), RATION__BREAKER_OPENED,
+		"it failed at once, so it was not slow");
+	conf.failure_rate = 0.5;
+	calls(&conf, &room, 122 * SEC, 4, RATION__FAILURE);
+	calls(&conf, &room, 122 * SEC, 5, RATION__SUCCESS);
+	cr_assert_eq(call(&conf, &room, 122 * SEC, RATION__SUCCESS), RATION__BREAKER_CLOSED,
+		"the rate judges them together");
+}
+
 Test(breaker_rates, X12_an_ignored_or_expired_probe_is_made_up_for_by_another)
 {
 	struct ration__breaker_pass passes[2];
