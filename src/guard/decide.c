@@ -95,12 +95,16 @@ void ration__quota_warn(const struct ration__keyset *keyset, uint32_t i,
 	if (!limit->warn[0])
 		return;
 	left = ration__counter_remaining(counter);
-	for (int n = 0; n < RATION__WARN_MAX && limit->warn[n]; n++)
-		if (left < limit->warn[n] && left + amount >= limit->warn[n]) {
+	for (int n = 0; n < RATION__WARN_MAX && limit->warn[n]; n++) {
+		/* an override may be no more than that: then the first use crosses it */
+		int64_t from = ration__min64(limit->warn[n], counter->conf->max);
+
+		if (left < from && left + amount >= from) {
 			ration__news_add(keyset->guard->engine, RATION_EVENT_QUOTA_LOW, keyset,
 				&keyset->cells[i], limit->name, (double)left / RATION__MICRO);
 			break;
 		}
+	}
 }
 
 static void take_count(decision *d, struct ration__txn *txn, uint32_t i)

@@ -1,5 +1,6 @@
 /* Every kind of limit through the one decision, with a clock that the test moves. */
 #include "guard_fixture.h"
+#include "guard/engine.h"
 #include <sys/wait.h>
 
 static struct fixture f;
@@ -482,6 +483,31 @@ Test(guard_limits, N17_a_low_quota_is_told_at_each_threshold_once)
 	cr_assert_eq(heard.event, RATION_EVENT_QUOTA_LOW);
 	cr_assert_str_eq(heard.rule, "daily");
 	cr_assert_float_eq(heard.value, 4, 1e-6);
+	ration__keyset_unref(keys);
+}
+
+Test(guard_limits, N17_a_quota_below_its_thresholds_is_told_of_when_it_is_begun)
+{
+	const struct ration__pair trial = {"agent", "trial"};
+	struct ration__override *override = &f.rules.overrides[f.rules.override_count++];
+	struct ration__grant grant = {0};
+	struct ration__keyset *keys;
+	struct ration__limit *limit;
+
+	f.engine->event = hear;
+	limit = add_quota(&f, "daily", 1000, 24 * 3600 * S);
+	snprintf(limit->per[0], sizeof(limit->per[0]), "agent");
+	limit->warn[0] = 50 * (int64_t)RATION__MICRO;
+	limit->warn[1] = 5 * (int64_t)RATION__MICRO;
+	snprintf(override->value, sizeof(override->value), "trial");
+	override->max = 20 * (int64_t)RATION__MICRO;
+	define(&f);
+	keys = keyset_of(&f, &trial, 1);
+	for (int i = 1; i <= 20; i++) {
+		cr_assert_eq(try_quota(keys, &grant).decision, RATION__ADMITTED);
+		settle(&f, &grant, RATION__SUCCESS);
+		cr_assert_eq(heard.count, 1 + (i > 15), "%d used", i);
+	}
 	ration__keyset_unref(keys);
 }
 
