@@ -72,10 +72,8 @@ static int reset_breaker(struct ration__txn *txn, const uint8_t *key, size_t key
 
 	if (rc < 0 || !length)
 		return rc;
-	ration__breaker_reset(&copy.state);
-	if (copy.state.rest_at_ns > txn->now_ns)
-		return put(txn, key, key_length, &copy, length);
-	return drop(txn, key, key_length);
+	ration__breaker_reset(&copy.state, txn->now_ns);
+	return put(txn, key, key_length, &copy, length);
 }
 
 /* What was learned goes, permits and those who wait stay. Turns that exceed the limit now are put

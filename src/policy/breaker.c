@@ -420,10 +420,13 @@ int ration__breaker_quiet(
 	       (state->state == RATION__CLOSED && !state->failures && !layout_of(conf));
 }
 
-void ration__breaker_reset(struct ration__breaker *state)
+void ration__breaker_reset(struct ration__breaker *state, int64_t now_ns)
 {
 	turn(state, RATION__CLOSED);
-	set_rest(state, 0);
+	/* as if an interval had just ended: the generation is kept until no old call is out */
+	state->opened_ns = now_ns;
+	state->open_for_ns = 0;
+	set_rest(state, now_ns);
 }
 
 const char *ration__breaker_state_name(uint32_t state)

@@ -147,7 +147,7 @@ enum ration__breaker_event ration__breaker_settle(const struct ration__breaker_c
 int ration__breaker_quiet(
 	const struct ration__breaker_conf *conf, const struct ration__breaker *state);
 /* Closed, by hand; calls that are out do not count any more. */
-void ration__breaker_reset(struct ration__breaker *state);
+void ration__breaker_reset(struct ration__breaker *state, int64_t now_ns);
 const char *ration__breaker_state_name(uint32_t state); /* "closed", "open", "half-open" */
 /* When an open breaker may be asked again; RATION__NEVER when not open. */
 int64_t ration__breaker_until(

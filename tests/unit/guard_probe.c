@@ -103,3 +103,25 @@ Test(guard_probe, one_that_is_held_longer_than_hold_is_taken_back)
 	cr_assert(settle(&f, &grant, RATION__FAILURE).breaker_opened);
 	ration__keyset_unref(keys);
 }
+
+/* The machine runs for longer than a record is kept. */
+Test(guard_probe, N9_calls_from_before_a_reset_do_not_count)
+{
+	struct ration__grant grants[3] = {{0}};
+	struct ration__rule_state state;
+	struct ration__keyset *keys;
+
+	pass(&f, 10000 * S);
+	f.rules.breaker.trip_after = 3;
+	define(&f);
+	keys = keyset_of(&f, NULL, 0);
+	for (int i = 0; i < 3; i++)
+		cr_assert(try(keys, &grants[i]));
+	settle(&f, &grants[0], RATION__FAILURE);
+	cr_assert_eq(ration__guard_reset(keys, "breaker"), 0);
+	settle(&f, &grants[1], RATION__FAILURE);
+	settle(&f, &grants[2], RATION__FAILURE);
+	cr_assert_eq(ration__guard_state(keys, "breaker", &state), 0);
+	cr_assert_eq(state.failures, 0);
+	ration__keyset_unref(keys);
+}

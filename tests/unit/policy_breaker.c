@@ -133,7 +133,7 @@ Test(breaker, N9_reset_by_hand)
 	struct ration__breaker_pass before = ration__breaker_take(&plain, &state, 0);
 
 	state = tripped(&plain, 0);
-	ration__breaker_reset(&state);
+	ration__breaker_reset(&state, 0);
 	cr_assert_eq(ration__breaker_ask(&plain, &state, 1).answer, RATION__YES);
 	ration__breaker_settle(&plain, &state, 1, before, RATION__FAILURE, 0, 0);
 	cr_assert_eq(state.failures, 0, "a call from before the reset does not count");

@@ -223,7 +223,7 @@ Test(breaker_rates, B8_late_results_and_every_change_of_state_leave_an_empty_win
 	ration__breaker_settle(&timed, &room.state, 61 * SEC, old, RATION__FAILURE, 0, 0);
 	expect_counts(&timed, &room, 61 * SEC, 0, 0, 0);
 	calls(&timed, &room, 61 * SEC, 3, RATION__FAILURE);
-	ration__breaker_reset(&room.state);
+	ration__breaker_reset(&room.state, 0);
 	calls(&timed, &room, 61 * SEC, 3, RATION__FAILURE);
 	expect_counts(&timed, &room, 61 * SEC, 3, 3, 0);
 }
