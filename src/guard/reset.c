@@ -94,7 +94,7 @@ static int reset_concurrency(struct ration__txn *txn, const uint8_t *key, size_t
 	copy.state.limit = 0;
 	copy.state.cut_ns = copy.state.noload_ns = copy.state.used_ns = 0;
 	copy.state.round_samples = copy.state.round_peak = copy.state.rounds = 0;
-	copy.state.round_ns = 0;
+	copy.state.round_ns = copy.state.probed = 0;
 	return put(txn, key, key_length, &copy, length);
 }
 

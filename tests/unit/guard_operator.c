@@ -581,6 +581,47 @@ Test(operator, N6_N9_reset_puts_each_rule_back)
 	cr_assert_eq(let_through(NULL, RATION__SUCCESS), 2);
 }
 
+/* vegas halves its limit for a round now and then; a reset may come within that round. */
+static void end_samples(struct ration__keyset *keyset, int count, int64_t elapsed_ns)
+{
+	for (int i = 0; i < count; i++) {
+		struct ration__grant grant = {0};
+		struct ration__settle one = {.grant = &grant,
+			.outcome = RATION__SUCCESS,
+			.last = true,
+			.elapsed_ns = elapsed_ns};
+		struct ration__batch batch = {.settles = &one, .settle_count = 1};
+
+		cr_assert_eq(ask(&f, keyset, &grant, false).decision, RATION__ADMITTED);
+		cr_assert_eq(ration__guard_transact(f.engine, &batch, -1), 0);
+		pass(&f, MS);
+	}
+}
+
+Test(operator, N6_a_learned_limit_is_reset_in_the_middle_of_a_probe)
+{
+	struct ration__grant held[3] = {{0}};
+	struct ration__keyset *keyset;
+	int samples = 0;
+
+	f.rules.concurrency = (struct ration__concurrency_conf){
+		.max = 8, .algorithm = RATION__CONCURRENCY_VEGAS, .initial = 8, .min = 2};
+	define(&f);
+	keyset = keyset_of(&f, NULL, 0);
+	for (int i = 0; i < 3; i++)
+		cr_assert_eq(ask(&f, keyset, &held[i], false).decision, RATION__ADMITTED);
+	while (state_of(NULL, "concurrency").limit > 4 && samples++ < 1000)
+		end_samples(keyset, 1, 10 * MS);
+	cr_assert_eq(state_of(NULL, "concurrency").limit, 4, "a probe is on");
+	control("api/concurrency", "reset", 0);
+	cr_assert_eq(state_of(NULL, "concurrency").limit, 8);
+	end_samples(keyset, 8, MS); /* by the old probe that would be a server without queue */
+	cr_assert_eq(state_of(NULL, "concurrency").limit, 8);
+	for (int i = 0; i < 3; i++)
+		settle(&f, &held[i], RATION__SUCCESS);
+	ration__keyset_unref(keyset);
+}
+
 Test(operator, N6_a_service_is_reset_as_a_whole_and_permits_stay)
 {
 	const struct ration__pair tenants[] = {{"tenant", "a"}, {"tenant", "b"}};
