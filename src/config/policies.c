@@ -88,6 +88,9 @@ static int compile_breaker(const struct policies *p)
 	for (size_t i = 0; !rates && i < RATION__COUNT(of_rates); i++)
 		if (entry_of(p, of_rates[i]))
 			return fail(p, of_rates[i], "needs failure_rate or slow_rate as well");
+	if (rates && breaker->close_after > 1 && entry_of(p, "services.*.breaker.close_after"))
+		return fail(p, "services.*.breaker.close_after",
+			"cannot stand beside a rate, which judges all probes together");
 	if (breaker->slow_rate == 0 && entry_of(p, "services.*.breaker.slow_after"))
 		return fail(p, "services.*.breaker.slow_after", "needs slow_rate as well");
 	rc = compile_window(p);

@@ -669,6 +669,9 @@ Test(config_policies, breakers_and_budgets_that_contradict_are_refused)
 					     "or slow_rate as well"},
 		{"breaker: {failure_rate: 1, slow_after: 1s}",
 			"40: services.n.breaker.slow_after: needs slow_rate as well"},
+		{"breaker: {failure_rate: 1, close_after: 2}",
+			"41: services.n.breaker.close_after: cannot stand beside a rate, which "
+			"judges all probes together"},
 		{"breaker: {failure_rate: 1, window: 10, min_calls: 11}",
 			"51: services.n.breaker.min_calls: min_calls is above window: so many calls "
 			"are never looked at"},
