@@ -112,9 +112,17 @@ static uint32_t write_waits(const struct ration__worker *worker, const struct ra
 		snprintf(notes[count].name, sizeof(notes[0].name), "%s", flight->waits[i].name);
 		notes[count++].ns = flight->waits[i].ns;
 	}
-	if (open_ns > 0 && count < RATION__WAITS_MAX) { /* it ended while it waited */
-		snprintf(notes[count].name, sizeof(notes[0].name), "%s", job->waited_for);
-		notes[count++].ns = open_ns;
+	if (open_ns > 0) { /* it ended while it waited, perhaps for the same as before */
+		uint32_t i = 0;
+
+		while (i < count && strcmp(notes[i].name, job->waited_for) != 0)
+			i++;
+		if (i == count && count < RATION__WAITS_MAX) {
+			snprintf(notes[i].name, sizeof(notes[0].name), "%s", job->waited_for);
+			notes[count++].ns = 0;
+		}
+		if (i < count)
+			notes[i].ns += open_ns;
 	}
 	return count;
 }

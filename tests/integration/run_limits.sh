@@ -73,6 +73,14 @@ is "nothing was sent" 3 "$(sent)"
 run 0 "status" status
 is "status shows it" '*breaker*open, probed in*' "$(cat "$folder/out")"
 
+# one that was sent and waited before is refused too, and has each wait once
+fresh
+echo "$url/status/500" >"$folder/jobs"
+run 1 "refused on its second attempt" run --breaker 1/60s --retries 1 --no-wait \
+	--set "services.\"$url\".breaker.counts=attempts" "$folder/jobs"
+out 'map(.error.code)' '\["DENIED_BREAKER"\]'
+is "waits for its turn" 1 "$(grep -o '"queue":' "$folder/out" | wc -l)"
+
 # without it a batch waits until it closes
 fresh
 many 3 /status/500 >"$folder/jobs"
