@@ -320,6 +320,7 @@ void ration__header_reboot(struct ration__store *store)
 	header->last_wipe_ns = 0;
 	header->last_now_ns = 0;
 	header->last_wall_ns = 0;
+	header->wall_seen_ns = 0;
 	header->suspicion = 0;
 	header->suspect = 0;
 	header->time_namespace = ration__time_namespace();

@@ -54,7 +54,8 @@ struct ration__header {
 	uint32_t reserved0;
 
 	struct ration__gate ledger_gate;
-	uint8_t reserved1[48];
+	_Atomic int64_t wall_seen_ns; /* STEADY, when last_wall_ns was; 0: not known */
+	uint8_t reserved1[40];
 
 	_Atomic int64_t last_wipe_ns; /* of any kind but a reboot's; 0: none */
 	_Atomic int64_t last_wall_ns;

@@ -94,8 +94,9 @@ struct ration__txn {
 			    is absent because of it is not "never used". */
 };
 
-/* WALL, clamped: never before what an earlier transaction of any member saw. Read when asked for,
- * once per transaction (most transactions have no quota). */
+/* WALL, clamped: never before what an earlier transaction of any member saw; while the clock is
+ * behind that it goes on at half the speed of STEADY. Read when asked for, once per transaction
+ * (most transactions have no quota). */
 int64_t ration__txn_wall(struct ration__txn *txn);
 
 /* Takes the gate, waiting at most wait_ns (-1: until the store "cannot answer"), checks epoch and

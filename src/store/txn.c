@@ -297,15 +297,30 @@ void ration__store_abort(struct ration__txn *txn)
 	ration__store_release(store);
 }
 
+/* A clock that was set back: time goes on at half its speed until the clock has caught up. Never
+ * faster than it is, so that no window is shorter than it should be; but a clock that was years
+ * ahead for a moment must not stop it for years. */
+static int64_t wall_after(const struct ration__header *header, int64_t last_ns, int64_t now_ns)
+{
+	int64_t seen_ns = atomic_load_explicit(&header->wall_seen_ns, memory_order_relaxed);
+
+	return seen_ns && now_ns > seen_ns ? last_ns + (now_ns - seen_ns) / 2 : last_ns;
+}
+
 int64_t ration__txn_wall(struct ration__txn *txn)
 {
 	struct ration__store *store = txn->store;
 	struct ration__header *header = store->header;
+	int64_t clock_ns, last_ns;
 
-	if (store->wall_ns == 0) {
-		store->wall_ns = ration__max64(ration__clock_now(&store->clock, RATION_CLOCK_WALL),
-			atomic_load_explicit(&header->last_wall_ns, memory_order_relaxed));
-		atomic_store_explicit(&header->last_wall_ns, store->wall_ns, memory_order_relaxed);
-	}
+	if (store->wall_ns)
+		return store->wall_ns;
+	clock_ns = ration__clock_now(&store->clock, RATION_CLOCK_WALL);
+	last_ns = atomic_load_explicit(&header->last_wall_ns, memory_order_relaxed);
+	if (clock_ns < last_ns)
+		clock_ns = ration__max64(clock_ns, wall_after(header, last_ns, txn->now_ns));
+	store->wall_ns = clock_ns;
+	atomic_store_explicit(&header->last_wall_ns, clock_ns, memory_order_relaxed);
+	atomic_store_explicit(&header->wall_seen_ns, txn->now_ns, memory_order_relaxed);
 	return store->wall_ns;
 }

@@ -490,3 +490,31 @@ Test(store_time, never_goes_back_for_any_member)
 	ration__store_abort(txn);
 	ration__store_close(store);
 }
+
+static int64_t wall_of(struct ration__store *store)
+{
+	struct ration__txn *txn = kit_begin(store);
+	int64_t wall = ration__txn_wall(txn);
+
+	ration__store_abort(txn);
+	return wall;
+}
+
+Test(store_time, goes_on_at_half_its_speed_behind_a_clock_that_was_ahead)
+{
+	const int64_t hour = 3600 * RATION__NS_PER_S, ahead = 10 * hour;
+	struct ration__store *store = kit_open_fake();
+	int64_t wall = kit_wall;
+
+	kit_wall += ahead;
+	cr_assert_eq(wall_of(store), wall + ahead);
+	kit_wall = wall;
+	cr_assert_eq(wall_of(store), wall + ahead);
+	for (int hours = 1; hours <= 25; hours++) {
+		kit_steady += hour;
+		kit_wall += hour;
+		cr_assert_eq(wall_of(store),
+			hours < 19 ? wall + ahead + hours * hour / 2 : kit_wall, "%d h", hours);
+	}
+	ration__store_close(store);
+}
