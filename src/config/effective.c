@@ -59,9 +59,9 @@ const char *ration__effective_limit(
 	return NULL;
 }
 
-static bool learns(const struct ration__rules *rules)
+static bool learns(const struct ration__concurrency_conf *limit)
 {
-	return rules->concurrency.algorithm != RATION__CONCURRENCY_FIXED;
+	return limit->algorithm != RATION__CONCURRENCY_FIXED;
 }
 
 static bool has_rates(const struct ration__rules *rules)
@@ -72,10 +72,12 @@ static bool has_rates(const struct ration__rules *rules)
 const char *ration__effective_service(
 	const char *leaf, const struct ration__rules *rules, char out[RATION__EFFECTIVE_MAX])
 {
-	if (!strcmp(leaf, "concurrency.max") && learns(rules))
+	if (!strcmp(leaf, "concurrency.max") && learns(&rules->concurrency))
 		return whole(out, rules->concurrency.max);
 	if (!strcmp(leaf, "concurrency.initial"))
 		return whole(out, rules->concurrency.initial);
+	if (!strcmp(leaf, "concurrency.per_key.initial"))
+		return whole(out, rules->place.initial);
 	if (!strcmp(leaf, "concurrency.hold"))
 		return duration(out, rules->own.hold_ns, "never");
 	if (!strcmp(leaf, "breaker.trip_after") && has_rates(rules))
@@ -108,9 +110,16 @@ const char *ration__effective_preset(
 bool ration__service_takes(const char *leaf, const struct ration__rules *rules)
 {
 	if (!strcmp(leaf, "concurrency.initial") || !strcmp(leaf, "concurrency.min"))
-		return learns(rules);
+		return learns(&rules->concurrency);
 	if (!strcmp(leaf, "concurrency.growth"))
 		return rules->concurrency.algorithm == RATION__CONCURRENCY_AIMD;
+	if (!strcmp(leaf, "concurrency.per_key.algorithm"))
+		return rules->place.max > 0;
+	if (!strcmp(leaf, "concurrency.per_key.initial") ||
+		!strcmp(leaf, "concurrency.per_key.min"))
+		return learns(&rules->place);
+	if (!strcmp(leaf, "concurrency.per_key.growth"))
+		return rules->place.algorithm == RATION__CONCURRENCY_AIMD;
 	if (!strcmp(leaf, "breaker.window") || !strcmp(leaf, "breaker.min_calls"))
 		return has_rates(rules);
 	if (!strcmp(leaf, "breaker.slow_after"))

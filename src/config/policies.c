@@ -111,45 +111,76 @@ static int compile_breaker(const struct policies *p)
 
 /* ---- concurrency ---- */
 
+/* Of the service's limit, or of the one per key. */
+struct concurrency {
+	struct ration__concurrency_conf *limit;
+	const char *max, *initial, *min, *growth;
+};
+
 /* A fixed limit has but its max. */
-static int compile_fixed(const struct policies *p)
+static int compile_fixed(const struct policies *p, const struct concurrency *c)
 {
-	static const char *const learned[] = {"services.*.concurrency.initial",
-		"services.*.concurrency.min", "services.*.concurrency.growth"};
-	struct ration__concurrency_conf *limit = &p->rules->concurrency;
+	const char *const learned[] = {c->initial, c->min, c->growth};
 
 	for (size_t i = 0; i < RATION__COUNT(learned); i++)
 		if (entry_of(p, learned[i]))
 			return fail(p, learned[i],
 				"needs an algorithm that learns: aimd, cautious or vegas");
-	limit->initial = limit->min = limit->growth = 0;
+	c->limit->initial = c->limit->min = c->limit->growth = 0;
 	return 0;
 }
 
-static int compile_learned(const struct policies *p)
+static int compile_learned(const struct policies *p, const struct concurrency *c)
 {
-	struct ration__concurrency_conf *limit = &p->rules->concurrency;
+	struct ration__concurrency_conf *limit = c->limit;
 
-	if (!limit->max)
-		return fail(p, "services.*.concurrency.max",
-			"off cannot stand beside an algorithm that learns the limit");
-	if (!entry_of(p, "services.*.concurrency.max") && !entry_of(p, "services.*.profile"))
-		limit->max = LEARNED_MAX;
 	if (!limit->initial)
 		limit->initial = LEARNED_INITIAL < limit->min	? limit->min
 				 : LEARNED_INITIAL < limit->max ? LEARNED_INITIAL
 								: limit->max;
 	if (limit->min > limit->max)
-		return fail_either(p, "services.*.concurrency.min", "services.*.concurrency.max",
-			"min is above max");
+		return fail_either(p, c->min, c->max, "min is above max");
 	if (limit->initial < limit->min)
-		return fail(p, "services.*.concurrency.initial", "is below min");
+		return fail(p, c->initial, "is below min");
 	if (limit->initial > limit->max)
-		return fail(p, "services.*.concurrency.initial", "is above max");
-	if (limit->algorithm != RATION__CONCURRENCY_AIMD &&
-		entry_of(p, "services.*.concurrency.growth"))
-		return fail(p, "services.*.concurrency.growth", "is of aimd only");
+		return fail(p, c->initial, "is above max");
+	if (limit->algorithm != RATION__CONCURRENCY_AIMD && entry_of(p, c->growth))
+		return fail(p, c->growth, "is of aimd only");
 	return 0;
+}
+
+static int compile_service_limit(const struct policies *p)
+{
+	struct ration__concurrency_conf *limit = &p->rules->concurrency;
+	const struct concurrency c = {limit, "services.*.concurrency.max",
+		"services.*.concurrency.initial", "services.*.concurrency.min",
+		"services.*.concurrency.growth"};
+
+	if (limit->algorithm == RATION__CONCURRENCY_FIXED)
+		return compile_fixed(p, &c);
+	if (!limit->max)
+		return fail(p, c.max, "off cannot stand beside an algorithm that learns the limit");
+	if (!entry_of(p, c.max) && !entry_of(p, "services.*.profile"))
+		limit->max = LEARNED_MAX;
+	return compile_learned(p, &c);
+}
+
+static int compile_per_key(const struct policies *p)
+{
+	static const char *const others[] = {
+		"services.*.concurrency.per_key.per", "services.*.concurrency.per_key.algorithm"};
+	struct ration__concurrency_conf *limit = &p->rules->place;
+	const struct concurrency c = {limit, "services.*.concurrency.per_key.max",
+		"services.*.concurrency.per_key.initial", "services.*.concurrency.per_key.min",
+		"services.*.concurrency.per_key.growth"};
+
+	if (limit->max && !*p->rules->place_per[0])
+		return fail(p, c.max, "needs per as well, such as per: [tenant]");
+	for (size_t i = 0; i < RATION__COUNT(others) && !limit->max; i++)
+		if (entry_of(p, others[i]))
+			return fail(p, others[i], "needs max as well");
+	return limit->algorithm == RATION__CONCURRENCY_FIXED ? compile_fixed(p, &c)
+							     : compile_learned(p, &c);
 }
 
 /* How long a place may be held: longer than any attempt lasts. */
@@ -177,18 +208,11 @@ static int compile_hold(const struct policies *p)
 
 static int compile_concurrency(const struct policies *p)
 {
-	const struct ration__rules *rules = p->rules;
-	int rc = rules->concurrency.algorithm == RATION__CONCURRENCY_FIXED ? compile_fixed(p)
-									   : compile_learned(p);
+	int rc = compile_service_limit(p);
 
-	if (rc < 0)
-		return rc;
-	if (rules->place.max && !*rules->place_per[0])
-		return fail(p, "services.*.concurrency.per_key.max",
-			"needs per as well, such as per: [tenant]");
-	if (!rules->place.max && *rules->place_per[0])
-		return fail(p, "services.*.concurrency.per_key.per", "needs max as well");
-	return compile_hold(p);
+	if (rc == 0)
+		rc = compile_per_key(p);
+	return rc ? rc : compile_hold(p);
 }
 
 /* ---- retry budget ---- */

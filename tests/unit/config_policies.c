@@ -557,6 +557,22 @@ Test(config_policies, concurrency_that_learns)
 	cr_expect(limit->initial == 3 && limit->min == 2 && limit->max == 4);
 }
 
+Test(config_policies, concurrency_per_key_learns_too)
+{
+	struct ration__rules rules;
+	const struct ration__concurrency_conf *limit = &rules.place;
+
+	compile_into(N "concurrency: {per_key: {per: [node], max: 50, algorithm: aimd}}}}", &rules);
+	cr_expect_eq(limit->algorithm, RATION__CONCURRENCY_AIMD);
+	cr_expect(limit->max == 50 && limit->initial == 20 && limit->min == 1);
+	cr_expect_eq(rules.concurrency.algorithm, RATION__CONCURRENCY_FIXED);
+	compile_into(
+		N "concurrency: {per_key: {per: [a], max: 9, algorithm: vegas, min: 2}}}}", &rules);
+	cr_expect(limit->max == 9 && limit->initial == 9 && limit->min == 2);
+	compile_into(N "concurrency: {per_key: {per: [a], max: 9}}}}", &rules);
+	cr_expect_eq(limit->initial + limit->min + limit->growth, 0);
+}
+
 Test(config_policies, concurrency_that_contradicts_is_refused)
 {
 	static const char *const cases[][2] = {
@@ -583,6 +599,13 @@ Test(config_policies, concurrency_that_contradicts_is_refused)
 			"[tenant]"},
 		{"concurrency: {per_key: {per: [a]}}",
 			"30: services.n.concurrency.per_key.per: needs max as well"},
+		{"concurrency: {per_key: {algorithm: aimd}}",
+			"36: services.n.concurrency.per_key.algorithm: needs max as well"},
+		{"concurrency: {per_key: {per: [a], max: 3, min: 2}}",
+			"48: services.n.concurrency.per_key.min: needs an algorithm that learns: "
+			"aimd, cautious or vegas"},
+		{"concurrency: {per_key: {per: [a], max: 3, min: 4, algorithm: aimd}}",
+			"48: services.n.concurrency.per_key.min: min is above max"},
 		{"uris: 'http://h', concurrency: {hold: 60s}",
 			"39: services.n.concurrency.hold: is not above timeouts.attempt: places "
 			"would be taken back from attempts that go on"},
