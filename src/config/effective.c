@@ -122,6 +122,8 @@ bool ration__service_takes(const char *leaf, const struct ration__rules *rules)
 		return rules->place.algorithm == RATION__CONCURRENCY_AIMD;
 	if (!strcmp(leaf, "breaker.window") || !strcmp(leaf, "breaker.min_calls"))
 		return has_rates(rules);
+	if (!strcmp(leaf, "breaker.close_after"))
+		return !has_rates(rules);
 	if (!strcmp(leaf, "breaker.slow_after"))
 		return rules->breaker.slow_rate > 0;
 	return true;
