@@ -10,6 +10,9 @@
 
 /* Longest wait for the gate in one go: other threads of the process want their turn too. */
 #define GATE_WAIT_NS RATION__NS_PER_MS
+/* So often the ledger is gone to for one ask before its answer is believed: others may take what was
+ * written. */
+#define LEDGER_ROUNDS_MAX 64
 
 struct sleeper {
 	pthread_mutex_t mutex;
@@ -82,7 +85,8 @@ static bool cannot_be_in_time(const struct ration__ask *ask, int64_t deadline_ns
 /* 0, a denial, an error; or 1000: go on */
 #define GO_ON 1000
 static int ask_once(
-	struct ration__engine *engine, struct ration__ask *ask, int64_t deadline_ns, bool try_only)
+	struct ration__engine *engine, struct ration__ask *ask, int64_t deadline_ns, bool try_only,
+	unsigned *rounds)
 {
 	struct ration__batch batch = {.asks = ask, .ask_count = 1};
 	unsigned long news = atomic_load(&engine->ledger_news);
@@ -104,7 +108,7 @@ static int ask_once(
 		return ask->denial;
 	/* a quota that the ledger does not cover yet: read or write it here, then ask again (the
 	 * engine's thread may have been faster; a ledger that fails has no news) */
-	if (ask->denial == RATION_DENIED_QUOTA) {
+	if (ask->denial == RATION_DENIED_QUOTA && (*rounds)++ < LEDGER_ROUNDS_MAX) {
 		ration__ledger_work(engine);
 		if (atomic_load(&engine->ledger_news) != news) {
 			ask->decision = RATION__LATER;
@@ -127,6 +131,7 @@ int ration__guard_acquire(struct ration__keyset *keyset, const struct ration__co
 				      ? RATION__NEVER
 				      : now_ns + timeout_ns;
 	struct sleeper sleeper;
+	unsigned rounds = 0;
 	int rc;
 
 	*ask = (struct ration__ask){.keyset = keyset,
@@ -136,7 +141,7 @@ int ration__guard_acquire(struct ration__keyset *keyset, const struct ration__co
 		.skip = skip,
 		.may_book = timeout_ns != 0};
 	sleeper_init(&sleeper);
-	while ((rc = ask_once(engine, ask, deadline_ns, timeout_ns == 0)) == GO_ON) {
+	while ((rc = ask_once(engine, ask, deadline_ns, timeout_ns == 0, &rounds)) == GO_ON) {
 		if (ask->decision == RATION__LATER)
 			continue;
 		if (!sleeper.hears) {
@@ -169,6 +174,7 @@ int ration__guard_peek(struct ration__keyset *keyset, const struct ration__cost 
 	size_t cost_count, uint32_t skip, struct ration__ask *ask)
 {
 	struct ration__engine *engine = keyset->guard->engine;
+	unsigned rounds = 0;
 	int rc;
 
 	*ask = (struct ration__ask){.keyset = keyset,
@@ -177,7 +183,7 @@ int ration__guard_peek(struct ration__keyset *keyset, const struct ration__cost 
 		.skip = skip,
 		.peek = true};
 	do
-		rc = ask_once(engine, ask, ration__engine_now(engine), true);
+		rc = ask_once(engine, ask, ration__engine_now(engine), true, &rounds);
 	while (rc == GO_ON);
 	return rc;
 }

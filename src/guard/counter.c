@@ -77,6 +77,9 @@ struct ration__counter ration__counter_of_quota(struct ration__quota *quota, uin
 			cover_nothing(quota);
 		}
 		counter.tally = &quota->tally;
+		/* another calendar or zone, whose period began before: what was covered is not its */
+		if (quota->covered_part > ration__counter_part(&counter))
+			cover_nothing(quota);
 	} else {
 		if (quota->calendar) {
 			tally_to_ring(quota, conf, now_ns);

@@ -122,6 +122,8 @@ static void take_count(decision *d, struct ration__txn *txn, uint32_t i)
 		return;
 	ration__prepaid_use(d->keyset->guard->engine, txn, d->limits[i], amount);
 	ration__quota_touch(txn, d->limits[i], limit);
+	if (d->rules->own.observe) /* perhaps beyond what the ledger covers: it is written next */
+		ration__quota_covered(d->keyset->guard->engine, txn, d->limits[i], limit, cell, 0);
 	ration__quota_warn(d->keyset, i, &counter, amount);
 }
 
@@ -280,7 +282,7 @@ static int conclude(decision *d, struct ration__txn *txn)
 		ask->decision = RATION__ADMITTED;
 		return ask->peek ? 0 : admit(d, txn);
 	}
-	if (d->rules->own.observe) {
+	if (d->rules->own.observe && (d->refused || !d->unread)) {
 		observe(d);
 		return 0;
 	}
@@ -293,7 +295,7 @@ static int conclude(decision *d, struct ration__txn *txn)
 	}
 	ask->decision = RATION__DENIED;
 	ask->at_ns = d->wait_ns;
-	if (!ask->may_book || ask->peek)
+	if (!ask->may_book || ask->peek || d->unread)
 		return 0; /* a try does not stand in line */
 	if (d->tokens_only)
 		book(d);

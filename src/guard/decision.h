@@ -16,6 +16,7 @@ struct ration__decision_work {
 	/* the first denial of each severity, and the longest wait */
 	bool refused, waits;
 	bool tokens_only; /* nothing but token buckets says wait */
+	bool unread;	  /* observing: a quota's count is not in hot/ yet */
 	int64_t wait_ns;
 	/* From here on not cleared at first, because that costs more than deciding does: set by
 	 * _load, as far as there are limits. */

@@ -216,6 +216,7 @@ struct ration__engine {
 	bool ledger_busy;	  /* a thread is working on them */
 	atomic_ulong ledger_news; /* raised when hot/ was told what the ledger says */
 	pthread_cond_t ledger_done;
+	atomic_bool ledger_fails; /* the last that was done with it did not work */
 
 	struct ration__prepaid prepaids[RATION__PREPAIDS_MAX]; /* under mutex */
 	uint16_t prepaid_slot;	      /* whose they are */
@@ -433,6 +434,9 @@ void ration__definition_report(struct ration__engine *engine);
 bool ration__quota_covered(struct ration__engine *engine, struct ration__txn *txn,
 	struct ration__record *record, const struct ration__limit *limit,
 	const struct ration__cell *cell, int64_t amount);
+/* A record that hot/ does not have is read from the ledger. */
+void ration__quota_read(struct ration__engine *engine, const struct ration__record *record,
+	const struct ration__cell *cell, const struct ration__counter *counter);
 /* After an ask that it refuses, or a refund: what nobody will use soon is covered no more, and the
  * ledger told. Of `sync` only. */
 void ration__quota_uncover(struct ration__engine *engine, struct ration__txn *txn,

@@ -124,7 +124,7 @@ static bool is_idle(const struct ration__flush *flush, bool all_known)
 
 	if (request->lower)
 		return !all_known || request->absent;
-	if (request->absent && request->sync)
+	if (request->absent)
 		return request->amount == 0;
 	/* what was used beyond what was covered is written at once; and `sync` is for each its own */
 	return !all_known && !flush->insists && !request->sync && request->amount > 0;
@@ -410,6 +410,7 @@ void ration__flush_do(struct ration__engine *engine, struct ration__ledger_reque
 		if (rc == 0)
 			rc = ration__flush_tell(engine, &flush, &done);
 	}
+	atomic_store(&engine->ledger_fails, rc < 0);
 	if (rc < 0)
 		ration__engine_log(engine, RATION_LOG_ERROR, "ledger: %s", ration_strerror(rc));
 }

@@ -84,9 +84,15 @@ static void queue_reserve(struct ration__engine *engine, const struct ration__re
 	if (!request)
 		return;
 	request->needed = ration__max64(needed, request->needed);
-	request->amount = amount;
+	request->amount = ration__max64(amount, request->needed);
 	request->lower = false;
 	fill_request(request, record, cell, counter);
+}
+
+void ration__quota_read(struct ration__engine *engine, const struct ration__record *record,
+	const struct ration__cell *cell, const struct ration__counter *counter)
+{
+	queue_reserve(engine, record, cell, counter, 0, 0);
 }
 
 /* Those that ask together, in one transaction, are written together; who asks again before that has

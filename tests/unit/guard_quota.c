@@ -408,3 +408,78 @@ Test(quota, values_that_cannot_be_read_let_nothing_through)
 	reset();
 	cr_assert_eq(take(&one), RATION__ADMITTED, "a reset heals it");
 }
+
+/* ---- observing ---- */
+
+static void observe_one(int64_t durable_ns)
+{
+	struct ration__ask one;
+
+	add_quota(&f, "daily", 3, 24 * HOUR)->durable_ns = durable_ns;
+	f.rules.own.observe = 1;
+	begin();
+	for (int i = 0; i < 3; i++) {
+		cr_assert_eq(take(&one), RATION__ADMITTED);
+		cr_assert_eq(one.denial, 0, "the rules say yes");
+	}
+	cr_assert_eq(left(), 0);
+	for (int i = 0; i < 2; i++) {
+		cr_assert_eq(take(&one), RATION__ADMITTED);
+		cr_assert_eq(one.denial, RATION_DENIED_QUOTA, "and no");
+	}
+	ration__ledger_work(f.engine);
+	cr_assert_eq(in_ledger(), 3 * UNIT, "what was counted");
+	wipe();
+	cr_assert_eq(take(&one), RATION__ADMITTED);
+	cr_assert_eq(one.denial, RATION_DENIED_QUOTA, "it is read again");
+}
+
+Test(quota, one_that_is_observed_counts_and_reports)
+{
+	observe_one(S);
+}
+
+Test(quota, so_does_a_sync_one)
+{
+	observe_one(0);
+}
+
+Test(quota, a_ledger_that_cannot_be_read_delays_nobody_who_is_observed)
+{
+	struct ration__ask one;
+
+	add_quota(&f, "daily", 3, 24 * HOUR);
+	f.rules.own.observe = 1;
+	begin();
+	write_ledger("junk", 4);
+	take(&one);
+	for (int i = 0; i < 5; i++)
+		cr_assert_eq(take(&one), RATION__ADMITTED);
+}
+
+/* ---- another calendar ---- */
+
+/* The present period of the new one began before that which was covered. */
+Test(quota, N4_another_calendar_goes_on_at_once)
+{
+	static const enum ration__calendar kinds[] = {RATION__CALENDAR_HOUR, RATION__CALENDAR_DAY,
+		RATION__CALENDAR_MONTH, RATION__CALENDAR_DAY, RATION__CALENDAR_HOUR};
+	struct ration__guard *first = NULL;
+	struct ration__ask one;
+
+	f.clock.wall_ns = (ration__date_days(2024, 5, 15) * 86400 + 45000) * S;
+	add_quota(&f, "daily", 1000, 24 * HOUR)->durable_ns = 0;
+	for (size_t i = 0; i < RATION__COUNT(kinds); i++) {
+		f.rules.limits[0].calendar = kinds[i];
+		begin();
+		cr_assert_eq(take(&one), RATION__ADMITTED, "%zu", i);
+		cr_assert_eq(take(&one), RATION__ADMITTED, "%zu", i);
+		cr_assert_eq(left(), 1000 - 2 * (double)(i + 1), "%zu", i);
+		ration__keyset_unref(keys);
+		ration__guard_close(first);
+		first = f.guard;
+	}
+	f.guard = NULL;
+	keys = NULL;
+	ration__guard_close(first);
+}
