@@ -130,7 +130,8 @@ RATION_EXPORT void ration_permit_free(ration_permit *permit);
 RATION_EXPORT int ration_permit_record(
 	ration_permit *permit, enum ration_outcome outcome, int64_t elapsed_ms);
 /* A backoff signal by hand: each adaptive limit of this permit's keys decreases (once a
- * congestion), and no process lets a call through for for_ms; 0: only the adaptive limits' own
+ * congestion: not again within the cooldown that this begins), and no process lets a call through
+ * for for_ms; 0: only the adaptive limits' own
  * cooldown. Errors as ration_permit_record. [1] Blocks on the store. */
 RATION_EXPORT int ration_permit_backoff(ration_permit *permit, int64_t for_ms);
 /* A policy (as in ration_permit_state) back to its first state for this permit's keys: a bucket

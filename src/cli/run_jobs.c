@@ -51,9 +51,10 @@ uint64_t ration__run_jobs_first_open(const struct ration__run_jobs *jobs)
 
 /* ---- results ---- */
 
-static void count(struct ration__run_jobs *jobs, int code, uint64_t line, const char *message)
+static void count(struct ration__run_jobs *jobs, int code, uint32_t attempts, uint64_t line,
+	const char *message)
 {
-	const char *outcome = ration__outcome_name(code);
+	const char *outcome = ration__outcome_name(code, attempts);
 
 	if (!strcmp(outcome, "ok"))
 		jobs->tally.ok++;
@@ -91,7 +92,7 @@ static void refuse_line(struct ration__run_jobs *jobs, const char *id, int code,
 	if (!out.failed)
 		ration__output_line(jobs->output, out.data, out.length);
 	ration__buffer_fini(&out);
-	count(jobs, code, jobs->input->line, message);
+	count(jobs, code, 0, jobs->input->line, message);
 	ration_error_free(err);
 }
 
@@ -108,7 +109,8 @@ unsigned ration__run_jobs_fetch(struct ration__run_jobs *jobs, int64_t now_ns, u
 			ration__output_line(jobs->output, line, strlen(line));
 		else
 			jobs->output->lost++;
-		count(jobs, ration_response_code(response), job->line,
+		count(jobs, ration_response_code(response),
+			(uint32_t)ration_response_attempts(response), job->line,
 			ration_response_message(response));
 		ration_response_free(response);
 		drop(jobs, job);

@@ -10,8 +10,8 @@
 
 /* Longest wait for the gate in one go: other threads of the process want their turn too. */
 #define GATE_WAIT_NS RATION__NS_PER_MS
-/* So often the ledger is gone to for one ask before its answer is believed: others may take what was
- * written. */
+/* So often the ledger is gone to for one ask before its answer is believed: others may take what
+ * was written. */
 #define LEDGER_ROUNDS_MAX 64
 
 struct sleeper {
@@ -84,9 +84,8 @@ static bool cannot_be_in_time(const struct ration__ask *ask, int64_t deadline_ns
 
 /* 0, a denial, an error; or 1000: go on */
 #define GO_ON 1000
-static int ask_once(
-	struct ration__engine *engine, struct ration__ask *ask, int64_t deadline_ns, bool try_only,
-	unsigned *rounds)
+static int ask_once(struct ration__engine *engine, struct ration__ask *ask, int64_t deadline_ns,
+	bool try_only, unsigned *rounds)
 {
 	struct ration__batch batch = {.asks = ask, .ask_count = 1};
 	unsigned long news = atomic_load(&engine->ledger_news);

@@ -225,8 +225,8 @@ static struct ration__verdict ask_count(decision *d, struct ration__txn *txn, ui
 	return verdict;
 }
 
-/* Who only observes waits for no disk: what it takes is written afterwards (decide.c). But what hot/
- * knows nothing of must be read first, or its count would begin at nothing. */
+/* Who only observes waits for no disk: what it takes is written afterwards (decide.c). But what
+ * hot/ knows nothing of must be read first, or its count would begin at nothing. */
 static void read_quota(decision *d, uint32_t i, const struct ration__counter *counter)
 {
 	struct ration__engine *engine = d->keyset->guard->engine;

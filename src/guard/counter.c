@@ -77,7 +77,8 @@ struct ration__counter ration__counter_of_quota(struct ration__quota *quota, uin
 			cover_nothing(quota);
 		}
 		counter.tally = &quota->tally;
-		/* another calendar or zone, whose period began before: what was covered is not its */
+		/* another calendar or zone, whose period began before: what was covered is not its
+		 */
 		if (quota->covered_part > ration__counter_part(&counter))
 			cover_nothing(quota);
 	} else {

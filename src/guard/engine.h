@@ -120,8 +120,8 @@ struct ration__prepaid {
 	uint64_t hash;
 	int64_t units, next_units; /* now; and, inside a transaction, when it is committed */
 	int64_t part;
-	uint64_t epoch;		    /* of the quota's record */
-	uint64_t born, next_born;   /* of the same */
+	uint64_t epoch;		  /* of the quota's record */
+	uint64_t born, next_born; /* of the same */
 };
 
 /* A bucket's share while the store cannot answer, or a cooldown that began then (local.c). */
@@ -219,12 +219,12 @@ struct ration__engine {
 	atomic_bool ledger_fails; /* the last that was done with it did not work */
 
 	struct ration__prepaid prepaids[RATION__PREPAIDS_MAX]; /* under mutex */
-	uint16_t prepaid_slot;	      /* whose they are */
+	uint16_t prepaid_slot;				       /* whose they are */
 	uint32_t prepaid_generation;
-	atomic_uint prepaid_count;    /* that are not zero */
-	bool prepaid_touched;	      /* in this transaction */
-	bool prepaid_told;	      /* in it, what was announced */
-	int64_t kept_looked_ns; /* when it was looked whether those who keep units live */
+	atomic_uint prepaid_count; /* that are not zero */
+	bool prepaid_touched;	   /* in this transaction */
+	bool prepaid_told;	   /* in it, what was announced */
+	int64_t kept_looked_ns;	   /* when it was looked whether those who keep units live */
 
 	pthread_mutex_t list_mutex;
 	struct ration__waker *wakers;

@@ -32,7 +32,8 @@ static void take_over(struct ration__flush *flush, const struct ration__ledger_v
 	quota->covered = ration__counter_used_in(&counter, part);
 	flush->whole = true;
 	if (flush->seq && flush->part == part)
-		ration__counter_refund(&counter, flush->given, ration__counter_begins(&counter, part));
+		ration__counter_refund(
+			&counter, flush->given, ration__counter_begins(&counter, part));
 }
 
 /* What a flush adds, in amounts of the present part. */
@@ -42,8 +43,8 @@ struct addition {
 	int64_t covered; /* in hot/ */
 };
 
-/* The count in the ledger's place is hot/'s, ahead by what is covered. More may have been used since
- * the snapshot, of what is covered. */
+/* The count in the ledger's place is hot/'s, ahead by what is covered. More may have been used
+ * since the snapshot, of what is covered. */
 static void replace_count(struct ration__flush *flush, const struct ration__counter *counter,
 	const struct addition *add)
 {
@@ -112,8 +113,7 @@ static void sign(struct ration__flush *flush, struct ration__ledger_value *value
 
 	ration__ledger_note(value, &write);
 	if (flush->request->sync)
-		ration__prepaid_announce(
-			flush->engine, flush->request->hash, flush->epoch, &write);
+		ration__prepaid_announce(flush->engine, flush->request->hash, flush->epoch, &write);
 }
 
 /* Nothing to write: hot/ only has to be told what stands there, or others' writes to be waited for.
@@ -126,7 +126,8 @@ static bool is_idle(const struct ration__flush *flush, bool all_known)
 		return !all_known || request->absent;
 	if (request->absent)
 		return request->amount == 0;
-	/* what was used beyond what was covered is written at once; and `sync` is for each its own */
+	/* what was used beyond what was covered is written at once; and `sync` is for each its own
+	 */
 	return !all_known && !flush->insists && !request->sync && request->amount > 0;
 }
 
@@ -313,8 +314,8 @@ static enum told tell_hot(struct ration__engine *engine, struct ration__flush *f
 		return GONE;
 	if (from->epoch < record->quota->epoch)
 		return TOLD;
-	counter = ration__counter_of(
-		record, &limit, &request->conf, request->zone, request->wall_ns);
+	counter =
+		ration__counter_of(record, &limit, &request->conf, request->zone, request->wall_ns);
 	if (flush->seq)
 		ration__prepaid_told(engine);
 	if (!begins)

@@ -449,8 +449,7 @@ void ration__guard_leave(struct ration__keyset *keyset)
 	size_t queued;
 	int rc;
 
-	if ((!keyset->booked && !keyset->waits && !keyset->link &&
-		    !ration__prepaid_held(keyset)) ||
+	if ((!keyset->booked && !keyset->waits && !keyset->link && !ration__prepaid_held(keyset)) ||
 		ration__store_forked(engine->store))
 		return;
 	aftermath_init(&after);

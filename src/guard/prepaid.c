@@ -94,8 +94,7 @@ static struct ration__prepaid *find_or_make(struct ration__engine *engine, uint6
 	return prepaid;
 }
 
-static void set_units(
-	struct ration__engine *engine, struct ration__prepaid *prepaid, int64_t units)
+static void set_units(struct ration__engine *engine, struct ration__prepaid *prepaid, int64_t units)
 {
 	prepaid->next_units = units;
 	engine->prepaid_touched = true;
@@ -173,9 +172,9 @@ int64_t ration__prepaid_units(struct ration__engine *engine, struct ration__txn 
 		set_units(engine, prepaid, prepaid->next_units);
 	}
 	/* what others owe the ledger comes first */
-	return ration__max64(0,
-		ration__min64(prepaid->next_units,
-			quota->covered - ration__counter_used_in(counter, prepaid->part)));
+	return ration__max64(
+		0, ration__min64(prepaid->next_units,
+			   quota->covered - ration__counter_used_in(counter, prepaid->part)));
 }
 
 void ration__prepaid_told(struct ration__engine *engine)
@@ -326,8 +325,7 @@ static bool inherit(
 			ration__counter_begins(estate->counter, cell->part));
 	else
 		quota->owned = ration__max64(0, quota->owned - units);
-	ration__prepaid_add(
-		estate->engine, estate->txn, estate->record, estate->counter, units);
+	ration__prepaid_add(estate->engine, estate->txn, estate->record, estate->counter, units);
 	return true;
 }
 

@@ -12,8 +12,8 @@
  *
  * hot/ is lost: its new record begins with all that the ledger has as used. Who lives takes its
  * units out of that when it comes to ask. Those of the dead become the units of who comes first.
- * A slot says that units are there later than they are, and not as long as they are: what it says is
- * never used already. It is read when its process is dead.
+ * A slot says that units are there later than they are, and not as long as they are: what it says
+ * is never used already. It is read when its process is dead.
  *
  * Units are good for the part that they were written for, and given up by who has no use for them.
  *
@@ -46,8 +46,8 @@ int ration__prepaid_leave(struct ration__keyset *keyset, struct ration__txn *txn
 /* May it have some? Without any lock. */
 static inline bool ration__prepaid_held(const struct ration__keyset *keyset)
 {
-	return atomic_load_explicit(
-		       &keyset->guard->engine->prepaid_count, memory_order_relaxed) > 0;
+	return atomic_load_explicit(&keyset->guard->engine->prepaid_count, memory_order_relaxed) >
+	       0;
 }
 
 /* In this transaction hot/ is told of what was announced. */
@@ -67,7 +67,6 @@ bool ration__prepaid_inherit(struct ration__engine *engine, struct ration__txn *
 	struct ration__record *record, const struct ration__counter *counter,
 	const struct ration__ledger_write *writes);
 /* hot/ was told of that write in its process's place. */
-void ration__prepaid_void(
-	struct ration__store *store, const struct ration__ledger_write *write);
+void ration__prepaid_void(struct ration__store *store, const struct ration__ledger_write *write);
 
 #endif

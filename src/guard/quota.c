@@ -39,8 +39,8 @@ static int64_t reserve_of(
 	return ration__max64(ahead, amount);
 }
 
-/* The record's place in the queue, a new one or that of a request of before (*anew). NULL: the queue
- * is full; asked again later */
+/* The record's place in the queue, a new one or that of a request of before (*anew). NULL: the
+ * queue is full; asked again later */
 static struct ration__ledger_request *find_request(
 	struct ration__engine *engine, const struct ration__record *record, bool *anew)
 {

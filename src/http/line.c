@@ -253,7 +253,7 @@ char *ration__response_write(const ration_response *r)
 		put_field(&out, "id", r->id);
 	if (r->line_number)
 		ration__buffer_printf(&out, ",\"line\":%llu", (unsigned long long)r->line_number);
-	put_field(&out, "outcome", ration__outcome_name(r->code));
+	put_field(&out, "outcome", ration__outcome_name(r->code, r->attempts));
 	if (r->status)
 		ration__buffer_printf(&out, ",\"status\":%d", r->status);
 	if (r->code)

@@ -234,12 +234,12 @@ ration_response **ration__response_link(ration_response *response)
 	return &response->next;
 }
 
-const char *ration__outcome_name(int code)
+const char *ration__outcome_name(int code, uint32_t attempts)
 {
 	if (code == 0)
 		return "ok";
 	if (code > 0)
-		return "skipped";
+		return attempts ? "failed" : "skipped";
 	return code == RATION_EUNKNOWN ? "unknown" : "failed";
 }
 

@@ -317,6 +317,16 @@ void ration__adaptive_success(const struct ration__adaptive_conf *conf,
 	rest(state, later(now_ns, conf->idle_ns));
 }
 
+/* The last decrease was for this too: the call was sent before it, or the signal was given (by
+ * hand: nobody sends) within the cooldown that it began. */
+static bool is_known(const struct ration__adaptive *state, int64_t sent_ns)
+{
+	if (!(state->peak > 0))
+		return false;
+	return sent_ns < state->cut_ns ||
+	       (state->cut_ns >= state->frozen_ns && sent_ns < state->cooldown_ns);
+}
+
 bool ration__adaptive_backoff(const struct ration__adaptive_conf *conf,
 	struct ration__adaptive *state, int64_t now_ns, int64_t sent_ns, int64_t retry_after_ns)
 {
@@ -325,7 +335,7 @@ bool ration__adaptive_backoff(const struct ration__adaptive_conf *conf,
 
 	wake(state, now_ns);
 	measure(conf, state, now_ns, 0);
-	cut = !(state->peak > 0 && sent_ns < state->cut_ns);
+	cut = !is_known(state, sent_ns);
 	if (cut) {
 		state->peak = rate_of(conf, state);
 		state->cut_ns = now_ns;

@@ -285,8 +285,9 @@ Test(response, headers_by_number)
 
 Test(response, outcomes)
 {
-	cr_expect_str_eq(ration__outcome_name(0), "ok");
-	cr_expect_str_eq(ration__outcome_name(RATION_DENIED_BREAKER), "skipped");
-	cr_expect_str_eq(ration__outcome_name(RATION_EUNKNOWN), "unknown");
-	cr_expect_str_eq(ration__outcome_name(RATION_ESERVER), "failed");
+	cr_expect_str_eq(ration__outcome_name(0, 1), "ok");
+	cr_expect_str_eq(ration__outcome_name(RATION_DENIED_BREAKER, 0), "skipped");
+	cr_expect_str_eq(ration__outcome_name(RATION_DENIED_BREAKER, 1), "failed");
+	cr_expect_str_eq(ration__outcome_name(RATION_EUNKNOWN, 1), "unknown");
+	cr_expect_str_eq(ration__outcome_name(RATION_ESERVER, 1), "failed");
 }

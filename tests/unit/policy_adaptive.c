@@ -131,13 +131,18 @@ Test(adaptive, D6_without_retry_after_the_cooldown_is_worked_out)
 	}
 }
 
-Test(adaptive, D7_by_hand_each_signal_counts)
+/* Forty processes tell of one outage: one decrease. */
+Test(adaptive, D7_signals_by_hand_within_a_cooldown_are_of_one_congestion)
 {
 	struct ration__adaptive state = {0};
 
 	cr_assert(ration__adaptive_backoff(&notion, &state, NOW, NOW, 0));
-	cr_assert(ration__adaptive_backoff(&notion, &state, NOW, NOW, 0));
-	cr_assert_eq(ration__adaptive_rate(&notion, &state, NOW), 0.5);
+	for (int i = 0; i < 40; i++)
+		cr_assert_not(ration__adaptive_backoff(
+			&notion, &state, NOW + i * 10 * MS, NOW + i * 10 * MS, 0));
+	cr_assert_eq(ration__adaptive_rate(&notion, &state, NOW + SEC), 1);
+	cr_assert(ration__adaptive_backoff(&notion, &state, NOW + 5 * SEC, NOW + 5 * SEC, 0));
+	cr_assert_eq(ration__adaptive_rate(&notion, &state, NOW + 5 * SEC), 0.5);
 }
 
 Test(adaptive, D16_the_last_token_goes_once)
@@ -219,8 +224,8 @@ Test(adaptive, capacity_is_at_least_one_call)
 	struct ration__adaptive state = {0};
 
 	/* D's own: a capacity of twice 0.3 lets nothing through ever again */
-	for (int i = 0; i < 4; i++)
-		ration__adaptive_backoff(&conf, &state, NOW, NOW, SEC);
+	for (int i = -3; i <= 0; i++)
+		ration__adaptive_backoff(&conf, &state, NOW + i * SEC, NOW + i * SEC, SEC);
 	cr_assert_eq(ration__adaptive_bucket(&conf, &state, NOW).burst, 1);
 	cr_assert_eq(ration__adaptive_remaining(&conf, &state, NOW + SEC), 1);
 	take(&conf, &state, NOW + SEC, 1);
