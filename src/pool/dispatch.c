@@ -227,19 +227,6 @@ void ration__worker_prepare(struct ration__worker *worker)
 
 /* ---- without: the transaction ---- */
 
-static void tell_breaker(struct ration__worker *worker, const struct ration__flight *flight,
-	const struct ration__settle *settle)
-{
-	const char *name = flight->job ? flight->job->conf->name : "";
-
-	if (settle->breaker_opened)
-		ration__pool_log(worker->pool, RATION_LOG_WARNING,
-			"service %s: circuit breaker opened", name);
-	if (settle->breaker_closed)
-		ration__pool_log(
-			worker->pool, RATION_LOG_INFO, "service %s: circuit breaker closed", name);
-}
-
 /* What the response said that it cost, in the worker's room for this settle. */
 static void fill_actuals(struct ration__settle *settle, const struct ration__flight *flight,
 	struct ration__cost actuals[RATION__ACTUALS_MAX])
@@ -318,15 +305,4 @@ void ration__worker_transact(struct ration__worker *worker)
 		ration__pool_log(pool, RATION_LOG_ERROR, "no decisions: %s", ration_strerror(rc));
 	if (batch.woken)
 		atomic_store(&pool->woken, true);
-	for (uint32_t i = 0; i < worker->settle_count; i++) {
-		const struct ration__settle *settle = &worker->settles[i];
-
-		if (settle->breaker_opened || settle->breaker_closed) {
-			struct ration__flight *flight = worker->settling.first;
-
-			for (uint32_t skip = i; skip > 0; skip--)
-				flight = flight->next;
-			tell_breaker(worker, flight, settle);
-		}
-	}
 }

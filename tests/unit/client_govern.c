@@ -146,6 +146,26 @@ Test(client_govern, R17_breaker_counts_jobs_and_refuses_without_a_send)
 	fixture_close(&f);
 }
 
+static void count_opened(void *arg, enum ration_log_level level, const char *text)
+{
+	if (level == RATION_LOG_WARNING && strstr(text, "circuit breaker opened"))
+		atomic_fetch_add((atomic_int *)arg, 1);
+}
+
+Test(client_govern, R20_a_breaker_that_opens_is_logged_once)
+{
+	atomic_int opened = 0;
+
+	fixture_init(&f);
+	set(&f, "services.api.breaker.trip_after", "1");
+	ration_config_on_log(f.config, count_opened, &opened);
+	fixture_open(&f);
+	cr_assert_eq(get(&f, "/s/503"), RATION_EUNAVAILABLE);
+	cr_assert_eq(get(&f, "/hello"), RATION_DENIED_BREAKER);
+	fixture_close(&f);
+	cr_assert_eq(opened, 1);
+}
+
 Test(client_govern, N8_a_job_that_waits_for_the_breaker_goes_as_its_probe)
 {
 	fixture_init(&f);
