@@ -105,8 +105,9 @@ RATION_EXPORT const char *ration_permit_why(const ration_permit *permit);
 RATION_EXPORT const char *ration_permit_rule(const ration_permit *permit);
 /* When it is worth asking again, ms from the denial; -1: never, or not known. [1] */
 RATION_EXPORT int64_t ration_permit_retry_after_ms(const ration_permit *permit);
-/* "exact", or how the decision was made when the store could not answer: "local", "open"; or
- * "observe": the limits said no, and the service only observes. [1] */
+/* How the last decision was made: "exact", or by a policy when the store could not answer: "local",
+ * "open", "closed" (a denial); or "observe": the limits said no, and the service only observes. [1]
+ */
 RATION_EXPORT const char *ration_permit_mode(const ration_permit *permit);
 
 /* While the permit is held: what the call really costs in a unit, in place of what was set or

@@ -20,12 +20,12 @@ static int64_t ms_until(int64_t at_ns, int64_t now_ns)
 static void remember(ration_permit *permit, const struct ration__ask *ask, int rc)
 {
 	int64_t now_ns = ration__engine_now(permit->guard->engine);
-	bool observed = rc == 0 && ask->denial > 0;
+	bool observed = ask->mode == RATION__OBSERVED;
 	char *name;
 
 	permit->why[0] = permit->rule[0] = 0;
 	permit->retry_after_ms = -1;
-	permit->mode = observed ? RATION__OBSERVED : permit->grant.mode;
+	permit->mode = ask->mode;
 	if (rc <= 0 && !observed)
 		return;
 	ration__denial_text(permit->why, sizeof(permit->why), permit->guard->guard, ask, now_ns);

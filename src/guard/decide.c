@@ -240,6 +240,7 @@ static void observe(decision *d)
 	if (!d->refused)
 		d->ask->at_ns = d->wait_ns;
 	d->ask->decision = RATION__ADMITTED;
+	d->ask->mode = RATION__OBSERVED;
 	if (d->ask->peek)
 		return;
 	memset(grant, 0, sizeof(*grant));
@@ -320,6 +321,7 @@ int ration__decide(struct ration__engine *engine, struct ration__txn *txn, struc
 	ask->denial = 0;
 	ask->rule = RATION__RULE_NONE;
 	ask->at_ns = d.now_ns;
+	ask->mode = RATION__EXACT;
 	if (ask->keyset->serial != ask->keyset->guard->serial) {
 		ask->decision = RATION__STALE;
 		return ration__booking_refund(ask->keyset, txn);

@@ -137,8 +137,14 @@ struct ration__grant {
 };
 
 /* Observed: admitted although the rules say no (struct ration__own_rules.observe). */
-enum ration__mode { RATION__EXACT, RATION__LOCAL, RATION__OPEN_MODE, RATION__OBSERVED };
-const char *ration__mode_name(uint8_t mode); /* "exact", "local", "open", "observe" */
+enum ration__mode {
+	RATION__EXACT,
+	RATION__LOCAL,
+	RATION__OPEN_MODE,
+	RATION__OBSERVED,
+	RATION__CLOSED_MODE, /* of a denial only */
+};
+const char *ration__mode_name(uint8_t mode); /* "exact", "local", "open", "observe", "closed" */
 
 struct ration__ask {
 	/* in */
@@ -154,6 +160,7 @@ struct ration__ask {
 	int denial; /* RATION_DENIED_*, unless admitted; in observe mode what it would have been */
 	int rule;   /* limit's index in the rules, or RATION__RULE_* */
 	int64_t at_ns; /* STEADY; RATION__NEVER */
+	uint8_t mode;  /* enum ration__mode: how it was decided, whatever came of it */
 };
 
 enum ration__wants_retry { RATION__NO_RETRY, RATION__RETRY, RATION__RETRY_THROTTLED };

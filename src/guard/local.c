@@ -253,12 +253,11 @@ static bool ask_share(
 	return true;
 }
 
-static void admit(
-	struct ration__engine *engine, struct ration__ask *ask, int64_t now_ns, uint8_t mode)
+static void admit(struct ration__engine *engine, struct ration__ask *ask, int64_t now_ns)
 {
 	struct ration__keyset *keyset = ask->keyset;
 
-	for (uint32_t i = 0; i < keyset->limit_count && mode == RATION__LOCAL; i++) {
+	for (uint32_t i = 0; i < keyset->limit_count && ask->mode == RATION__LOCAL; i++) {
 		const struct ration__limit *limit = &keyset->guard->rules.limits[i];
 		struct ration__bucket_conf whole, conf;
 		struct ration__local *entry;
@@ -274,11 +273,12 @@ static void admit(
 		entry->charge += cost;
 	}
 	memset(ask->grant, 0, sizeof(*ask->grant));
-	ask->grant->counted = mode == RATION__LOCAL && !keyset->booked; /* by this process, then */
+	ask->grant->counted =
+		ask->mode == RATION__LOCAL && !keyset->booked; /* by this process, then */
 	ration__booking_drop(keyset);
 	ask->grant->seq = ++engine->next_seq;
 	ask->grant->at_ns = ask->grant->start_ns = now_ns;
-	ask->grant->mode = mode;
+	ask->grant->mode = ask->mode;
 	ask->grant->skip = ask->skip | keyset->skip;
 	if (!(ask->grant->skip & RATION__SKIP_CONCURRENCY)) {
 		ask->grant->permit = keyset->concurrency != NULL;
@@ -296,28 +296,28 @@ static void decide(struct ration__engine *engine, struct ration__ask *ask, int64
 {
 	struct ration__keyset *keyset = ask->keyset;
 	const struct ration__own_rules *rules = &keyset->guard->own.own;
-	uint32_t policy = rules->on_failure;
-	bool own = false; /* something has a policy of its own */
+	uint32_t policy = rules->observe ? RATION__ON_FAILURE_OPEN : rules->on_failure;
+	/* or something has a policy of its own */
+	bool shares = policy == RATION__ON_FAILURE_LOCAL ||
+		      (!rules->observe && has_own_policies(&keyset->guard->rules, rules));
 
 	if (keyset->serial != keyset->guard->serial) {
 		ask->decision = RATION__STALE;
 		return;
 	}
+	ask->mode = shares ? RATION__LOCAL : RATION__OPEN_MODE;
 	if (keyset->booked && now_ns < keyset->start_ns && policy == RATION__ON_FAILURE_LOCAL) {
 		deny(ask, RATION_DENIED_RATE, 0, keyset->start_ns);
 		return;
 	}
-	if (rules->observe)
-		policy = RATION__ON_FAILURE_OPEN;
-	else
-		own = has_own_policies(&keyset->guard->rules, rules);
 	if (policy == RATION__ON_FAILURE_CLOSED) {
+		ask->mode = RATION__CLOSED_MODE;
 		deny(ask, RATION_DENIED_STORE, RATION__RULE_STORE, now_ns + RATION__FALLBACK_NS);
 		return;
 	}
 	if (policy == RATION__ON_FAILURE_LOCAL && is_cooling(engine, ask, now_ns))
 		return;
-	if ((policy == RATION__ON_FAILURE_LOCAL || own) &&
+	if (shares &&
 		(is_broken(ask, now_ns, ration__on_failure(rules->breaker_on_failure, policy)) ||
 			!ask_share(engine, ask, now_ns,
 				ration__on_failure(rules->permits_on_failure, policy))))
@@ -325,9 +325,7 @@ static void decide(struct ration__engine *engine, struct ration__ask *ask, int64
 	if (ask->peek)
 		ask->decision = RATION__ADMITTED;
 	else
-		admit(engine, ask, now_ns,
-			policy == RATION__ON_FAILURE_LOCAL || own ? RATION__LOCAL
-								  : RATION__OPEN_MODE);
+		admit(engine, ask, now_ns);
 }
 
 /* ---- settling ---- */

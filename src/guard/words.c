@@ -14,6 +14,8 @@ const char *ration__mode_name(uint8_t mode)
 		return "open";
 	case RATION__OBSERVED:
 		return "observe";
+	case RATION__CLOSED_MODE:
+		return "closed";
 	default:
 		return "exact";
 	}

@@ -575,6 +575,45 @@ Test(client_govern, local_goes_on_with_its_share_and_says_so)
 	fixture_close(&f);
 }
 
+/* The mode of a no, and of a peek, is that of the decision, whatever the last yes was. */
+static void mode_of_a_denial(const char *policy, const char *rule)
+{
+	ration_guard *guard = NULL;
+	ration_permit *permit;
+	pid_t peer;
+
+	fixture_init(&f);
+	set(&f, "services.api.on_store_failure", policy);
+	set(&f, "services.api.limits.calls.rate", "1/min");
+	fixture_open(&f);
+	cr_assert_eq(ration_guard_open(f.config, "api", &guard, NULL), 0);
+	permit = ration_permit_new(guard);
+	cr_assert_eq(ration_permit_acquire(permit, 0), 0);
+	cr_assert_eq(ration_permit_release(permit, RATION_SUCCESS), 0);
+	cr_assert_gt(ration_permit_acquire(permit, 0), 0);
+	cr_assert_str_eq(ration_permit_mode(permit), "exact");
+	peer = stop_a_peer(f.store);
+	cr_assert_eq(ration_permit_acquire(permit, 0) > 0, rule[0] != 0);
+	cr_assert_str_eq(ration_permit_mode(permit), policy);
+	cr_assert_str_eq(ration_permit_rule(permit), rule);
+	ration_permit_release(permit, RATION_SUCCESS);
+	cr_assert_eq(ration_permit_peek(permit) > 0, rule[0] != 0);
+	cr_assert_str_eq(ration_permit_mode(permit), policy);
+	let_go(peer);
+	cr_assert_gt(ration_permit_acquire(permit, 0), 0);
+	cr_assert_str_eq(ration_permit_mode(permit), "exact");
+	ration_permit_free(permit);
+	ration_guard_close(guard);
+	fixture_close(&f);
+}
+
+Test(client_govern, a_denial_says_how_it_was_decided_without_the_store)
+{
+	mode_of_a_denial("local", "calls");
+	mode_of_a_denial("closed", "store");
+	mode_of_a_denial("open", "");
+}
+
 Test(client_govern, retry_goes_on_when_the_store_does_not_take_its_first_permit_back)
 {
 	ration_request *request = new_request("/slow/300/flaky");
