@@ -194,7 +194,7 @@ extern "C" {
 	X(CONCURRENCY, 4, "concurrency limit reached")                          \
 	X(IMPOSSIBLE, 5, "impossible: costs more than the limit can ever hold") \
 	X(DEADLINE, 6, "cannot be in time")                                     \
-	X(STORE, 7, "the store cannot answer, and the policy is closed")        \
+	X(STORE, 7, "the store cannot answer, and nothing may go without it")   \
 	X(COOLDOWN, 8, "the server asked to wait")                              \
 	X(QUEUE, 9, "too many wait already")
 

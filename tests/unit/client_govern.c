@@ -614,6 +614,29 @@ Test(client_govern, a_denial_says_how_it_was_decided_without_the_store)
 	mode_of_a_denial("open", "");
 }
 
+Test(client_govern, a_quota_that_waits_for_the_store_is_not_called_closed)
+{
+	ration_guard *guard = NULL;
+	ration_permit *permit;
+	pid_t peer;
+
+	fixture_init(&f);
+	set(&f, "services.api.quotas.daily.max", "10");
+	set(&f, "services.api.quotas.daily.window", "24h");
+	fixture_open(&f);
+	cr_assert_eq(ration_guard_open(f.config, "api", &guard, NULL), 0);
+	permit = ration_permit_new(guard);
+	peer = stop_a_peer(f.store);
+	cr_assert_eq(ration_permit_acquire(permit, 0), RATION_DENIED_STORE);
+	cr_assert_str_eq(ration_permit_mode(permit), "local");
+	cr_assert(strstr(ration_permit_why(permit), "cannot answer"));
+	cr_assert_not(strstr(ration_permit_why(permit), "closed"), "%s", ration_permit_why(permit));
+	let_go(peer);
+	ration_permit_free(permit);
+	ration_guard_close(guard);
+	fixture_close(&f);
+}
+
 Test(client_govern, retry_goes_on_when_the_store_does_not_take_its_first_permit_back)
 {
 	ration_request *request = new_request("/slow/300/flaky");
