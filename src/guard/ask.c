@@ -321,6 +321,15 @@ static int ask_breaker(decision *d, struct ration__txn *txn)
 	return 0;
 }
 
+/* When a place comes free nobody knows. Who waits for something else as well looks again when that
+ * is there: until then nobody would wake it for a place. */
+static void wait_for_place(decision *d, int rule, int64_t at_ns)
+{
+	if (d->waits)
+		at_ns = ration__min64(at_ns, d->wait_ns);
+	wait_for(d, RATION_DENIED_CONCURRENCY, rule, at_ns);
+}
+
 static int ask_permits(decision *d, struct ration__txn *txn, struct ration__record *record,
 	const struct ration__concurrency_conf *conf, int rule)
 {
@@ -328,7 +337,7 @@ static int ask_permits(decision *d, struct ration__txn *txn, struct ration__reco
 	struct ration__verdict verdict;
 
 	if (record->denied_ns) {
-		wait_for(d, RATION_DENIED_CONCURRENCY, rule, record->denied_ns);
+		wait_for_place(d, rule, record->denied_ns);
 		return 0;
 	}
 	verdict = ration__concurrency_ask(conf, record->concurrency, d->now_ns, txn->slot);
@@ -342,8 +351,8 @@ static int ask_permits(decision *d, struct ration__txn *txn, struct ration__reco
 		verdict = ration__concurrency_ask(conf, record->concurrency, d->now_ns, txn->slot);
 	}
 	if (verdict.answer != RATION__YES)
-		wait_for(d, RATION_DENIED_CONCURRENCY, rule,
-			ration__min64(verdict.at_ns, d->now_ns + RATION__FALLBACK_NS));
+		wait_for_place(
+			d, rule, ration__min64(verdict.at_ns, d->now_ns + RATION__FALLBACK_NS));
 	return 0;
 }
 

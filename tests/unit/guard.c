@@ -213,6 +213,32 @@ Test(guard, a_job_that_costs_the_whole_burst_goes_beside_small_ones)
 	ration__keyset_unref(big);
 }
 
+/* Nobody wakes it for a place while it waits for a token too: it must not sleep past that. */
+Test(guard, who_waits_for_a_token_and_a_place_asks_again_for_the_token)
+{
+	struct ration__grant held = {0}, grant = {0};
+	struct ration__keyset *keys[2];
+	struct ration__ask no;
+
+	add_rate(&f, "calls", 100, 1);
+	f.rules.concurrency.max = 1;
+	define(&f);
+	for (int i = 0; i < 2; i++)
+		keys[i] = keyset_of(&f, NULL, 0);
+	cr_assert_eq(ask(&f, keys[0], &held, false).decision, RATION__ADMITTED);
+	no = ask(&f, keys[1], &grant, true);
+	cr_assert_eq(no.denial, RATION_DENIED_RATE);
+	cr_assert_eq(no.at_ns, f.clock.now_ns + 10 * MS);
+	pass(&f, 10 * MS);
+	no = ask(&f, keys[1], &grant, true);
+	cr_assert_eq(no.denial, RATION_DENIED_CONCURRENCY);
+	settle(&f, &held, RATION__SUCCESS);
+	cr_assert_eq(ask(&f, keys[1], &grant, true).decision, RATION__ADMITTED);
+	settle(&f, &grant, RATION__SUCCESS);
+	for (int i = 0; i < 2; i++)
+		ration__keyset_unref(keys[i]);
+}
+
 /* ---- quota ---- */
 
 /* Asks until the ledger has answered. */
