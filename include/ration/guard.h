@@ -67,7 +67,8 @@ RATION_EXPORT int ration_permit_only(ration_permit *permit, const char *rule);
 
 /* Acquires. timeout_ms: 0 now or never, -1 for ever, else how long to wait for tokens, a free place
  * and the end of a cooldown. An open breaker and a spent quota refuse at once unless the service
- * says `wait_for`; so does a queue that is full (`concurrency.queue`).
+ * says `wait_for`; so does a queue that is full (`concurrency.queue`). Permits of one guard that
+ * wait for the same go in the order in which they came; 0 passes by.
  * 0: held. >0: enum ration_denial, and _why, _rule, _retry_after_ms tell more. <0: no decision:
  * RATION_EBUSY (held already), RATION_EKEY (a required key is missing: _why), RATION_EINVAL (the
  * service lost the policy of ration_permit_only: _why), RATION_EWORKER (not with a timeout on a

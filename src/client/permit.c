@@ -49,6 +49,7 @@ int ration_guard_open(
 		free_guard(guard);
 		return rc;
 	}
+	ration__callers_init(&guard->callers);
 	ration__config_hooks(config, &hooks);
 	guard->random = hooks.random;
 	guard->random_arg = hooks.random_arg;
@@ -62,6 +63,7 @@ void ration_guard_close(ration_guard *guard)
 		return;
 	ration__guard_close(guard->guard);
 	ration__engine_close(guard->engine);
+	ration__callers_fini(&guard->callers);
 	free_guard(guard);
 }
 

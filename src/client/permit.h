@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <ration/guard.h>
 #include "config/compile.h"
+#include "guard/callers.h"
 #include "guard/guard.h"
 
 #define RATION__PERMIT_KEYS 16
@@ -20,6 +21,7 @@ struct ration_guard {
 	struct ration__engine *engine;
 	struct ration__guard *guard;
 	struct ration__service_conf conf; /* for retries (client/retry.c) */
+	struct ration__callers callers;	  /* in acquire */
 	bool observes;			  /* likewise: the budget is told, and refuses nothing */
 	ration_random_fn random;	  /* NULL: the library's own */
 	void *random_arg;

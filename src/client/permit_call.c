@@ -84,8 +84,9 @@ int ration_permit_acquire(ration_permit *permit, int64_t timeout_ms)
 		rc = ration__permit_ready(permit);
 		if (rc < 0)
 			return rc;
-		rc = ration__guard_acquire(permit->keyset, permit->costs, permit->cost_count,
-			permit->skip, &permit->grant, left_ns, &ask);
+		rc = ration__guard_acquire_in_line(&permit->guard->callers, permit->keyset,
+			permit->costs, permit->cost_count, permit->skip, &permit->grant, left_ns,
+			&ask);
 		if (rc == RATION_EAGAIN)
 			ration__permit_drop(permit);
 		if (left_ns > 0)

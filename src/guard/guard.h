@@ -196,6 +196,8 @@ struct ration__settle {
 	bool rate_cut;			     /* an adaptive rate was decreased */
 };
 
+struct ration__callers;
+
 struct ration__batch {
 	struct ration__settle *settles;
 	size_t settle_count;
@@ -234,6 +236,11 @@ void ration__guard_leave(struct ration__keyset *keyset);
 int ration__guard_acquire(struct ration__keyset *keyset, const struct ration__cost *costs,
 	size_t cost_count, uint32_t skip, struct ration__grant *grant, int64_t timeout_ns,
 	struct ration__ask *ask);
+/* The same in the order in which callers came (callers.h), who share *callers; NULL, and a try: in
+ * no order. */
+int ration__guard_acquire_in_line(struct ration__callers *callers, struct ration__keyset *keyset,
+	const struct ration__cost *costs, size_t cost_count, uint32_t skip,
+	struct ration__grant *grant, int64_t timeout_ns, struct ration__ask *ask);
 /* What acquire would answer now; takes nothing. Returns as it does. [any] [B] */
 int ration__guard_peek(struct ration__keyset *keyset, const struct ration__cost *costs,
 	size_t cost_count, uint32_t skip, struct ration__ask *ask);

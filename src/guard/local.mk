@@ -3,6 +3,8 @@ src_libcore_la_SOURCES += \
 	src/guard/acquire.c \
 	src/guard/ask.c \
 	src/guard/booking.c \
+	src/guard/callers.c \
+	src/guard/callers.h \
 	src/guard/command.c \
 	src/guard/command.h \
 	src/guard/control.c \

@@ -75,3 +75,9 @@ tests_unit_test_guard_probe_SOURCES = tests/unit/guard_probe.c tests/unit/guard_
 tests_unit_test_guard_probe_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
 tests_unit_test_guard_probe_CFLAGS = $(suite_cflags)
 tests_unit_test_guard_probe_LDADD = $(suite_ldadd)
+
+check_PROGRAMS += tests/unit/test_permit_order
+TESTS += tests/unit/test_permit_order
+tests_unit_test_permit_order_SOURCES = tests/unit/permit_order.c
+tests_unit_test_permit_order_CFLAGS = $(suite_cflags)
+tests_unit_test_permit_order_LDADD = $(suite_ldadd)
