@@ -252,6 +252,9 @@ enum ration_exhausted {
 	RATION_EXHAUSTED_TIME = 4,	/* the next attempt would have been past the deadline */
 };
 RATION_EXPORT int ration_response_exhausted(const ration_response *response);
+/* How the limits decided about its last attempt, as ration_permit_mode says it: "exact"; "local" or
+ * "open" when the store could not answer; "observe" when they would have said no. */
+RATION_EXPORT const char *ration_response_mode(const ration_response *response);
 /* Code of the last attempt, which may be another than the job's: what made it RATION_EUNKNOWN, or
  * what it tried again when its deadline passed. 0: accepted, or never sent. */
 RATION_EXPORT int ration_response_cause(const ration_response *response);

@@ -229,6 +229,12 @@ void ration__progress_summary(struct ration__progress *progress, int64_t now_ns,
 	put_counts(&line, view, progress->color);
 	ration__buffer_printf(&line, "; %llu request%s sent", (unsigned long long)view->sent,
 		view->sent == 1 ? "" : "s");
+	if (view->tally.observed)
+		ration__buffer_printf(&line, "; %llu only because limits are observed",
+			(unsigned long long)view->tally.observed);
+	if (view->tally.degraded)
+		ration__buffer_printf(&line, "; %llu without the store",
+			(unsigned long long)view->tally.degraded);
 	if (!line.failed)
 		ration__progress_say(progress, "%s", line.data);
 	ration__buffer_fini(&line);

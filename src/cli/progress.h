@@ -12,6 +12,9 @@
 /* Jobs that ended. */
 struct ration__job_tally {
 	uint64_t ok, failed, unknown, skipped;
+	/* of these: limits would have said no (`mode: observe`), or were decided without the store
+	 */
+	uint64_t observed, degraded;
 };
 
 static inline uint64_t ration__job_tally_done(const struct ration__job_tally *tally)

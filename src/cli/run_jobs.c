@@ -96,6 +96,14 @@ static void refuse_line(struct ration__run_jobs *jobs, const char *id, int code,
 	ration_error_free(err);
 }
 
+static void count_mode(struct ration__job_tally *tally, const char *mode)
+{
+	if (!strcmp(mode, "observe"))
+		tally->observed++;
+	else if (strcmp(mode, "exact") != 0)
+		tally->degraded++;
+}
+
 unsigned ration__run_jobs_fetch(struct ration__run_jobs *jobs, int64_t now_ns, unsigned most)
 {
 	ration_response *response;
@@ -112,6 +120,7 @@ unsigned ration__run_jobs_fetch(struct ration__run_jobs *jobs, int64_t now_ns, u
 		count(jobs, ration_response_code(response),
 			(uint32_t)ration_response_attempts(response), job->line,
 			ration_response_message(response));
+		count_mode(&jobs->tally, ration_response_mode(response));
 		ration_response_free(response);
 		drop(jobs, job);
 		jobs->moved_ns = now_ns;

@@ -361,6 +361,11 @@ int ration_response_exhausted(const ration_response *response)
 	return response->exhausted;
 }
 
+const char *ration_response_mode(const ration_response *response)
+{
+	return response->mode;
+}
+
 int ration_response_cause(const ration_response *response)
 {
 	return response->note_count ? response->notes[response->note_count - 1].code : 0;

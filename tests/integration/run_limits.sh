@@ -31,6 +31,22 @@ four() {
 	cat "$folder"/err.[1-4] >"$folder/err"
 }
 
+# observed: nothing is delayed, and in the end it is said how many would have been
+fresh
+many 5 /status/204 >"$folder/jobs"
+cat >"$folder/observe.yaml" <<END
+services:
+  seen:
+    uris: ["$url"]
+    mode: observe
+    limits: {calls: {rate: 1/h, burst: 2}}
+END
+"$ration" run -c "$folder/observe.yaml" "$folder/jobs" >"$folder/out" 2>"$folder/err"
+is "observed: exit code" 0 $?
+is "observed: results that say so" 3 "$(jq -s 'map(select(.mode == "observe")) | length' "$folder/out")"
+is "observed: the summary counts them" 1 \
+	"$(grep -c '5 ok; 5 requests sent; 3 only because limits are observed' "$folder/err")"
+
 # one rate: never more than burst + rate * t in any window of length t
 fresh
 many 50 /status/204 >"$folder/jobs"

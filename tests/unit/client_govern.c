@@ -564,6 +564,7 @@ Test(client_govern, local_goes_on_with_its_share_and_says_so)
 	cr_assert_eq(ration_get(f.client, "api", "/flaky", &r), 0, "%s", text);
 	cr_assert(strstr(ration_response_line(r), "\"mode\":\"local\""), "%s",
 		ration_response_line(r));
+	cr_assert_str_eq(ration_response_mode(r), "local");
 	cr_assert_eq(ration_response_attempts(r), 2);
 	ration_response_free(r);
 	cr_assert_eq(next_code(&f, text, sizeof(text)), 0, "%s", text);
