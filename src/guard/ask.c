@@ -189,21 +189,22 @@ static bool look_for_the_dead(struct ration__engine *engine, struct ration__txn 
 	return ration__prepaid_inherit(engine, txn, record, counter, NULL);
 }
 
-/* Others may keep units for calls that they are about to make. */
-static struct ration__verdict ask_around(decision *d, struct ration__txn *txn,
-	struct ration__record *record, const struct ration__counter *counter, int64_t amount)
+/* Others may keep units for calls that they are about to make; and what this process keeps may
+ * count as used, since hot/ was lost. */
+static struct ration__verdict ask_around(decision *d, struct ration__txn *txn, uint32_t i,
+	const struct ration__counter *counter, int64_t amount)
 {
-	struct ration__engine *engine = d->keyset->guard->engine;
-	struct ration__verdict verdict = ration__counter_ask(counter, amount);
+	struct ration__record *record = d->limits[i];
+	struct ration__verdict verdict;
 	int64_t kept = 0;
 
-	if (verdict.answer == RATION__YES && record->quota->owned)
-		kept = ration__quota_kept(engine, txn, record, counter);
-	if (!kept)
-		return verdict;
+	if (!d->rules->limits[i].durable_ns || record->quota->owned)
+		kept = ration__quota_kept(d->keyset->guard->engine, txn, record, counter);
+	if (!kept || amount > counter->conf->max)
+		return ration__counter_ask(counter, amount);
 	verdict = ration__counter_ask(counter, ration__min64(amount + kept, counter->conf->max));
-	/* nobody wakes us when they come free */
-	verdict.at_ns = ration__min64(verdict.at_ns, d->wall_ns + RATION__FALLBACK_NS);
+	if (verdict.answer != RATION__YES) /* nobody wakes us when they come free */
+		verdict.at_ns = ration__min64(verdict.at_ns, d->wall_ns + RATION__FALLBACK_NS);
 	return verdict;
 }
 
@@ -213,13 +214,13 @@ static struct ration__verdict ask_count(decision *d, struct ration__txn *txn, ui
 	struct ration__engine *engine = d->keyset->guard->engine;
 	const struct ration__limit *limit = &d->rules->limits[i];
 	struct ration__record *record = d->limits[i];
-	struct ration__verdict verdict = ask_around(d, txn, record, counter, amount);
+	struct ration__verdict verdict = ask_around(d, txn, i, counter, amount);
 
 	if (verdict.answer == RATION__YES || verdict.answer == RATION__IMPOSSIBLE ||
 		limit->durable_ns || d->ask->peek)
 		return verdict;
 	if (look_for_the_dead(engine, txn, record, counter))
-		verdict = ask_around(d, txn, record, counter, amount);
+		verdict = ask_around(d, txn, i, counter, amount);
 	if (verdict.answer != RATION__YES && ration__prepaid_release(engine, txn, record) > 0)
 		ration__quota_uncover(engine, txn, record, limit, &d->keyset->cells[i], counter);
 	return verdict;

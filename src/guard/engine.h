@@ -115,7 +115,7 @@ struct ration__ledger_request {
 };
 
 /* See prepaid.h: one for each of the cells that this process has. */
-#define RATION__PREPAIDS_MAX 7
+#define RATION__PREPAIDS_MAX 6
 struct ration__prepaid {
 	uint64_t hash;
 	int64_t units, next_units; /* now; and, inside a transaction, when it is committed */
@@ -224,6 +224,7 @@ struct ration__engine {
 	atomic_uint prepaid_count; /* that are not zero */
 	bool prepaid_touched;	   /* in this transaction */
 	bool prepaid_told;	   /* in it, what was announced */
+	int prepaid_coming;	   /* the cell where; of who flushes */
 	int64_t kept_looked_ns;	   /* when it was looked whether those who keep units live */
 
 	pthread_mutex_t list_mutex;

@@ -180,19 +180,6 @@ enum told {
 	BEHIND, /* so is hot/: others wrote, and did not tell it yet */
 };
 
-/* Write number seq needs not be told of any more. */
-static void set_told(struct ration__quota *quota, uint64_t seq)
-{
-	if (seq > quota->newest) {
-		uint64_t by = seq - quota->newest;
-
-		quota->told = by < 64 ? quota->told << by : 0;
-		quota->newest = seq;
-	}
-	if (quota->newest - seq < 64)
-		quota->told |= UINT64_C(1) << (quota->newest - seq);
-}
-
 /* Write number `write->seq` comes to a record that there is: what it gave may be used. same: so may
  * all that it added. The record's number grows by one for each write that it is told of: it is the
  * ledger's when it was told of all. Returns whether anything may be used now. */
@@ -201,7 +188,7 @@ static bool tell_write(struct ration__record *record, const struct ration__count
 {
 	struct ration__quota *quota = record->quota;
 
-	set_told(quota, write->seq);
+	ration__ledger_tell(quota, write->seq);
 	if (ration__ledger_had(quota, write->seq)) {
 		/* read from the ledger after this was written, it counts it as used */
 		if (quota->covered_part != write->part)
@@ -257,7 +244,7 @@ static void tell_record(struct ration__engine *engine, const struct ration__flus
 		!ration__ledger_had(quota, flush->seq)) {
 		/* Nobody told of the others' writes meanwhile: they may never. Now it counts them
 		 * as used; who comes to tell of one gives it back, above. */
-		set_told(quota, flush->seq);
+		ration__ledger_tell(quota, flush->seq);
 		ration__counter_take(counter, ration__max64(0, flush->before - quota->covered));
 		quota->covered = ration__max64(quota->covered, flush->before) + flush->added;
 		quota->seq = flush->seq;
@@ -322,10 +309,10 @@ static enum told tell_hot(struct ration__engine *engine, struct ration__flush *f
 		tell_for_the_dead(engine, flush, txn, record, &counter);
 	else if (request->sync && flush->seq && record->quota->covered_part == flush->part)
 		ration__prepaid_add(engine, txn, record, &counter, flush->given);
-	if (request->sync)
-		ration__prepaid_inherit(engine, txn, record, &counter, flush->writes);
 	if (!begins && flush->seq)
 		tell_record(engine, flush, txn, record, &counter);
+	if (request->sync)
+		ration__prepaid_inherit(engine, txn, record, &counter, flush->writes);
 	if (begins || flush->seq)
 		settle_record(flush, txn, record, &counter);
 	else if (!flush->whole && request->needed > 0 && record->quota->seq == from->seq &&

@@ -14,8 +14,12 @@
  *     and have not told meanwhile     written on top, as much as somebody waits for; hot/ counts
  *                                     theirs as used, since they may be dead. Who tells after all
  *                                     gives it back to the count
+ *     they are dead                   the value names who made its last writes, the record which of
+ *                                     them it was told of: it is told in their place
  *     hot/ is lost                    the record begins with all that the ledger has as used, but
  *                                     for what its teller wrote
+ *
+ * For a `sync` quota each writes, and keeps, its own (prepaid.h); so it writes on top at once.
  *
  * A record begins only with what was read while this hot/ was there already: what was read before
  * may have been used up in the one that was lost.

@@ -33,6 +33,18 @@ void ration__ledger_copy(struct ration__quota *to, const struct ration__ledger_v
 	to->owned = 0;
 }
 
+void ration__ledger_tell(struct ration__quota *quota, uint64_t seq)
+{
+	if (seq > quota->newest) {
+		uint64_t by = seq - quota->newest;
+
+		quota->told = by < 64 ? quota->told << by : 0;
+		quota->newest = seq;
+	}
+	if (quota->newest - seq < 64)
+		quota->told |= UINT64_C(1) << (quota->newest - seq);
+}
+
 void ration__ledger_note(
 	struct ration__ledger_value *value, const struct ration__ledger_write *write)
 {

@@ -53,6 +53,8 @@ static inline bool ration__ledger_told(const struct ration__quota *quota, uint64
 	return seq <= quota->newest &&
 	       (quota->newest - seq >= 64 || quota->told >> (quota->newest - seq) & 1);
 }
+/* From now on. */
+void ration__ledger_tell(struct ration__quota *quota, uint64_t seq);
 /* In the place of the oldest one. */
 void ration__ledger_note(
 	struct ration__ledger_value *value, const struct ration__ledger_write *write);

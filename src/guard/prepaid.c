@@ -10,15 +10,17 @@ struct cell {
 	uint64_t hash;	       /* of the record's key */
 	uint64_t epoch;	       /* of the quota */
 	int64_t part;
-	uint64_t born; /* of the record. `coming`: epoch of the hot/ when it was written */
+	uint64_t born; /* of the record */
 	uint64_t seq;  /* `coming`: of the write */
 	uint32_t generation;
 	_Atomic uint32_t confirmed; /* `coming`: it was written */
 	uint64_t reserved;
 };
 
+/* A slot's first write must not take the place of what one of before announced there. */
+#define COMINGS 2
 struct area {
-	struct cell coming;
+	struct cell coming[COMINGS];
 	struct cell kept[RATION__PREPAIDS_MAX];
 };
 static_assert(sizeof(struct area) == RATION__SLOT_AREA, "fits");
@@ -104,9 +106,11 @@ static void set_units(struct ration__engine *engine, struct ration__prepaid *pre
  * the call. One that is told comes there when hot/ has it, and is announced no more before. */
 void ration__prepaid_hide(struct ration__engine *engine)
 {
+	struct area *area = area_of(engine->store, engine->prepaid_slot);
+
 	if (engine->prepaid_told)
-		atomic_store_explicit(&area_of(engine->store, engine->prepaid_slot)->coming.units,
-			0, memory_order_release);
+		atomic_store_explicit(
+			&area->coming[engine->prepaid_coming].units, 0, memory_order_release);
 	engine->prepaid_told = false;
 }
 
@@ -208,6 +212,8 @@ void ration__prepaid_use(struct ration__engine *engine, struct ration__txn *txn,
 	struct ration__quota *quota = record->quota;
 	struct ration__prepaid *prepaid;
 
+	if (!quota->owned)
+		return;
 	check_life(engine, txn);
 	prepaid = find(engine, record->hash);
 	if (!prepaid || prepaid->epoch != quota->epoch || prepaid->part != quota->covered_part ||
@@ -261,32 +267,40 @@ void ration__prepaid_announce(struct ration__engine *engine, uint64_t hash, uint
 {
 	_Atomic uint64_t *end = ration__store_word(engine->store, RATION__WORD_KEPT);
 	uint64_t seen = atomic_load(end);
+	struct area *area = area_of(engine->store, write->slot);
 	struct cell cell = {.units = write->given,
 		.hash = hash,
 		.epoch = epoch,
 		.part = write->part,
-		.born = write->hot_epoch,
 		.seq = write->seq,
 		.generation = write->generation};
 
 	while (seen <= write->slot && !atomic_compare_exchange_weak(end, &seen, write->slot + 1u))
 		;
-	set_cell(&area_of(engine->store, write->slot)->coming, &cell);
+	engine->prepaid_coming = 0;
+	while (engine->prepaid_coming < COMINGS - 1 &&
+		units_of(&area->coming[engine->prepaid_coming]) > 0 &&
+		area->coming[engine->prepaid_coming].generation != write->generation)
+		engine->prepaid_coming++;
+	set_cell(&area->coming[engine->prepaid_coming], &cell);
 }
 
 void ration__prepaid_confirm(struct ration__engine *engine)
 {
 	struct area *area = area_of(engine->store, ration__store_slot(engine->store));
 
-	atomic_store_explicit(&area->coming.confirmed, 1, memory_order_release);
+	atomic_store_explicit(
+		&area->coming[engine->prepaid_coming].confirmed, 1, memory_order_release);
 }
 
 void ration__prepaid_void(struct ration__store *store, const struct ration__ledger_write *write)
 {
-	struct cell *cell = &area_of(store, write->slot)->coming;
+	struct area *area = area_of(store, write->slot);
 
-	if (cell->generation == write->generation && cell->seq == write->seq)
-		atomic_store_explicit(&cell->units, 0, memory_order_release);
+	for (int i = 0; i < COMINGS; i++)
+		if (area->coming[i].generation == write->generation &&
+			area->coming[i].seq == write->seq)
+			atomic_store_explicit(&area->coming[i].units, 0, memory_order_release);
 }
 
 /* ---- the dead ---- */
@@ -298,6 +312,15 @@ struct estate {
 	const struct ration__counter *counter;
 	const struct ration__ledger_write *writes;
 };
+
+/* What it has is of a part or count that is not begun here: later. */
+static bool is_ahead(const struct estate *estate, const struct cell *cell)
+{
+	const struct ration__quota *quota = estate->record->quota;
+
+	return cell->epoch > quota->epoch ||
+	       (cell->epoch == quota->epoch && cell->part > quota->covered_part);
+}
 
 static int64_t take_cell(struct cell *cell)
 {
@@ -349,22 +372,24 @@ static bool is_signed(const struct estate *estate, const struct cell *cell, uint
 	return false;
 }
 
-/* It was announced, perhaps written, and this hot/ was not told. As long as it is the hot/ of then,
- * that is done by who flushes (flush.c). */
+/* It was announced, perhaps written, and hot/ was not told. A record that has it as used gives it
+ * back; else who flushes tells it (flush.c). */
 static bool take_coming(const struct estate *estate, struct cell *cell, uint16_t slot)
 {
-	const struct ration__quota *quota = estate->record->quota;
+	struct ration__quota *quota = estate->record->quota;
 	bool written = atomic_load_explicit(&cell->confirmed, memory_order_acquire);
 	int64_t units;
 
 	if (!written && !estate->writes)
 		return false; /* it takes the ledger to know */
 	written = written || is_signed(estate, cell, slot);
-	if (written && is_of_now(estate, cell) && cell->born >= quota->born)
+	if (written && is_of_now(estate, cell) && !ration__ledger_had(quota, cell->seq))
 		return false;
 	units = take_cell(cell);
-	return written && is_of_now(estate, cell) && ration__ledger_had(quota, cell->seq) &&
-	       inherit(estate, cell, units, true);
+	if (!written || !is_of_now(estate, cell))
+		return false;
+	ration__ledger_tell(quota, cell->seq);
+	return inherit(estate, cell, units, true);
 }
 
 bool ration__prepaid_inherit(struct ration__engine *engine, struct ration__txn *txn,
@@ -378,10 +403,11 @@ bool ration__prepaid_inherit(struct ration__engine *engine, struct ration__txn *
 	for (uint16_t slot = 0; slot < end && slot < RATION__SLOTS_MAX; slot++) {
 		struct area *area = area_of(engine->store, slot);
 
-		for (int i = -1; i < RATION__PREPAIDS_MAX; i++) {
-			struct cell *cell = i < 0 ? &area->coming : &area->kept[i];
+		for (int i = -COMINGS; i < RATION__PREPAIDS_MAX; i++) {
+			struct cell *cell = i < 0 ? &area->coming[i + COMINGS] : &area->kept[i];
 
 			if (units_of(cell) <= 0 || cell->hash != record->hash ||
+				is_ahead(&estate, cell) ||
 				(slot == txn->slot && cell->generation == txn->generation) ||
 				!ration__txn_member_gone(txn, slot, cell->generation))
 				continue;

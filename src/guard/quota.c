@@ -9,8 +9,9 @@
  * done (flush.h) outside the transaction and outside the gate: that takes up to milliseconds.
  *
  * After a crash or a wipe the count is read back from the ledger, so that at most the reserve is
- * lost, and nothing is ever admitted twice. A part is one of the ring, or a period of the calendar
- * (counter.h); the exact log is in hot/ only.
+ * lost, and nothing is ever admitted twice. `sync` reserves nothing, and loses nothing (prepaid.h).
+ * A part is one of the ring, or a period of the calendar (counter.h); the exact log is in hot/
+ * only.
  */
 #include "guard/engine.h"
 

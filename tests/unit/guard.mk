@@ -49,6 +49,14 @@ tests_unit_test_guard_flush_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
 tests_unit_test_guard_flush_CFLAGS = $(suite_cflags)
 tests_unit_test_guard_flush_LDADD = $(suite_ldadd)
 
+check_PROGRAMS += tests/unit/test_guard_prepaid
+TESTS += tests/unit/test_guard_prepaid
+tests_unit_test_guard_prepaid_SOURCES = tests/unit/guard_prepaid.c tests/unit/guard_fixture.h \
+	tests/unit/policy_dice.h
+tests_unit_test_guard_prepaid_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
+tests_unit_test_guard_prepaid_CFLAGS = $(suite_cflags)
+tests_unit_test_guard_prepaid_LDADD = $(suite_ldadd)
+
 check_PROGRAMS += tests/unit/test_guard_quota
 TESTS += tests/unit/test_guard_quota
 tests_unit_test_guard_quota_SOURCES = tests/unit/guard_quota.c tests/unit/guard_fixture.h

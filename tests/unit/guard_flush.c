@@ -417,7 +417,10 @@ static void step(struct crowd *c, struct ration__random *dice)
 		c->state[i] = IDLE; /* dies */
 	else if (tells(&c->others[i])) {
 		c->state[i] = IDLE;
-		c->told += c->others[i].flush.seq ? c->others[i].flush.given : 0;
+		/* what was due may have been written by another meanwhile, and serves the next */
+		if (c->others[i].flush.seq)
+			c->told +=
+				ration__max64(c->others[i].flush.given, c->others[i].flush.added);
 	} else
 		c->state[i] = ASKS;
 }
