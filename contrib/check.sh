@@ -88,11 +88,12 @@ run() {
 	shift
 	[ $# -eq 0 ] || make -j"$at_once" VERBOSE=1 TESTS="$*" check-TESTS || status=1
 }
-# a fleet that shares its cores with other tests says little about fairness
+# a fleet that shares its cores with other tests says little about fairness and speed
+alone='^tests/multiproc/(adaptive|fair|fairness|rate|two_limits)\.sh$'
 # shellcheck disable=SC2046
-run "$jobs" $(printf '%s\n' $tests | grep -v '^tests/multiproc/')
+run "$jobs" $(printf '%s\n' $tests | grep -Ev "$alone")
 # shellcheck disable=SC2046
-run 1 $(printf '%s\n' $tests | grep '^tests/multiproc/')
+run 1 $(printf '%s\n' $tests | grep -E "$alone")
 
 if [ -n "$sanitizer" ] && [ -n "$(ls "$reports")" ]; then
 	head -n 60 "$reports"/*

@@ -14,7 +14,7 @@
 #define UNIT ((int64_t)RATION__MICRO)
 #define HOUR (3600 * S)
 #define PART (24 * HOUR / 64)
-#define MAX 40
+#define MAX 60
 
 static struct fixture *f; /* shared: all have one clock */
 static struct ration__keyset *keys;
@@ -412,7 +412,7 @@ static void random_step(struct crowd *c, struct ration__random *dice)
 	else if (c->next[i] == ASKS) {
 		/* near the end no more than is left: who is refused gives up what it has, and what
 		 * is given up is lost with hot/ until the ledger knows */
-		answer = step(other, ASKS, c->used < MAX - 12 ? 1 + (int)roll_dice(dice, 3) : 1);
+		answer = step(other, ASKS, c->used < MAX - 30 ? 1 + (int)roll_dice(dice, 3) : 1);
 		c->used += answer == 2;
 		c->next[i] = answer == 1 ? WRITES : ASKS;
 	} else if (c->next[i] == WRITES) {
