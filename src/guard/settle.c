@@ -240,8 +240,10 @@ static int settle_rate(struct ration__engine *engine, struct ration__txn *txn,
 		if (ration__adaptive_backoff(&limit->adaptive, record->adaptive, txn->now_ns,
 			    grant->at_ns, settle->retry_after_ns)) {
 			settle->rate_cut = true;
-			ration__news_add(engine, RATION_EVENT_RATE_CUT, keyset, &keyset->cells[i],
-				limit->name, record->adaptive->rate);
+			if (ration__adaptive_rate(&limit->adaptive, record->adaptive, txn->now_ns) <
+				ration__adaptive_rate(&limit->adaptive, &before, txn->now_ns))
+				ration__news_add(engine, RATION_EVENT_RATE_CUT, keyset,
+					&keyset->cells[i], limit->name, record->adaptive->rate);
 		}
 	} else if (settle->outcome == RATION__SUCCESS)
 		ration__adaptive_success(
