@@ -225,7 +225,8 @@ struct ration__engine {
 	bool prepaid_touched;	   /* in this transaction */
 	bool prepaid_told;	   /* in it, what was announced */
 	int prepaid_coming;	   /* the cell where; of who flushes */
-	int64_t kept_looked_ns;	   /* when it was looked whether those who keep units live */
+	uint16_t prepaid_coming_slot;
+	int64_t kept_looked_ns; /* when it was looked whether those who keep units live */
 
 	pthread_mutex_t list_mutex;
 	struct ration__waker *wakers;

@@ -303,7 +303,7 @@ static enum told tell_hot(struct ration__engine *engine, struct ration__flush *f
 		return TOLD;
 	counter =
 		ration__counter_of(record, &limit, &request->conf, request->zone, request->wall_ns);
-	if (flush->seq)
+	if (flush->seq && request->sync)
 		ration__prepaid_told(engine);
 	if (!begins)
 		tell_for_the_dead(engine, flush, txn, record, &counter);

@@ -283,6 +283,7 @@ int ration__engine_end(struct ration__engine *engine, struct ration__txn *txn, i
 	else
 		ration__store_abort(txn);
 	if (rc < 0) {
+		engine->ledger_count = 0; /* they spoke of what was not committed: asked again */
 		ration__lazy_show(engine);
 		atomic_fetch_or(ration__store_word(engine->store, RATION__WORD_BUDGETS),
 			engine->budgets_full);

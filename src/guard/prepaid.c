@@ -106,7 +106,7 @@ static void set_units(struct ration__engine *engine, struct ration__prepaid *pre
  * the call. One that is told comes there when hot/ has it, and is announced no more before. */
 void ration__prepaid_hide(struct ration__engine *engine)
 {
-	struct area *area = area_of(engine->store, engine->prepaid_slot);
+	struct area *area = area_of(engine->store, engine->prepaid_coming_slot);
 
 	if (engine->prepaid_told)
 		atomic_store_explicit(
@@ -119,9 +119,10 @@ void ration__prepaid_end(struct ration__engine *engine, bool committed)
 	struct area *area;
 	unsigned count = 0;
 
+	engine->prepaid_told = false;
 	if (!engine->prepaid_touched)
 		return;
-	engine->prepaid_touched = engine->prepaid_told = false;
+	engine->prepaid_touched = false;
 	area = area_of(engine->store, engine->prepaid_slot);
 	for (int i = 0; i < RATION__PREPAIDS_MAX; i++) {
 		struct ration__prepaid *prepaid = &engine->prepaids[i];
@@ -277,6 +278,7 @@ void ration__prepaid_announce(struct ration__engine *engine, uint64_t hash, uint
 
 	while (seen <= write->slot && !atomic_compare_exchange_weak(end, &seen, write->slot + 1u))
 		;
+	engine->prepaid_coming_slot = write->slot;
 	engine->prepaid_coming = 0;
 	while (engine->prepaid_coming < COMINGS - 1 &&
 		units_of(&area->coming[engine->prepaid_coming]) > 0 &&
@@ -287,7 +289,7 @@ void ration__prepaid_announce(struct ration__engine *engine, uint64_t hash, uint
 
 void ration__prepaid_confirm(struct ration__engine *engine)
 {
-	struct area *area = area_of(engine->store, ration__store_slot(engine->store));
+	struct area *area = area_of(engine->store, engine->prepaid_coming_slot);
 
 	atomic_store_explicit(
 		&area->coming[engine->prepaid_coming].confirmed, 1, memory_order_release);

@@ -181,8 +181,8 @@ void ration__quota_uncover(struct ration__engine *engine, struct ration__txn *tx
 	request = find_request(engine, record, &anew);
 	if (!request)
 		return; /* who writes next does it */
-	request->lower = anew || request->lower;
-	request->sync = true;
+	if (anew)	/* else what is written does that, too */
+		request->lower = request->sync = true;
 	fill_request(request, record, cell, counter);
 }
 
