@@ -106,12 +106,13 @@ static void set_units(struct ration__engine *engine, struct ration__prepaid *pre
  * the call. One that is told comes there when hot/ has it, and is announced no more before. */
 void ration__prepaid_hide(struct ration__engine *engine)
 {
-	struct area *area = area_of(engine->store, engine->prepaid_coming_slot);
+	struct area *area;
 
-	if (engine->prepaid_told)
-		atomic_store_explicit(
-			&area->coming[engine->prepaid_coming].units, 0, memory_order_release);
+	if (!engine->prepaid_told)
+		return;
 	engine->prepaid_told = false;
+	area = area_of(engine->store, engine->prepaid_coming_slot);
+	atomic_store_explicit(&area->coming[engine->prepaid_coming].units, 0, memory_order_release);
 }
 
 void ration__prepaid_end(struct ration__engine *engine, bool committed)
