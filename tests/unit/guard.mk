@@ -49,6 +49,11 @@ tests_unit_test_guard_flush_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
 tests_unit_test_guard_flush_CFLAGS = $(suite_cflags)
 tests_unit_test_guard_flush_LDADD = $(suite_ldadd)
 
+check_PROGRAMS += tests/stress/guard_sync
+TESTS += tests/stress/guard_sync
+tests_stress_guard_sync_SOURCES = tests/stress/guard_sync.c
+tests_stress_guard_sync_LDADD = src/libcore.la
+
 check_PROGRAMS += tests/unit/test_guard_prepaid
 TESTS += tests/unit/test_guard_prepaid
 tests_unit_test_guard_prepaid_SOURCES = tests/unit/guard_prepaid.c tests/unit/guard_fixture.h \
