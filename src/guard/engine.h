@@ -115,7 +115,7 @@ struct ration__ledger_request {
 };
 
 /* See prepaid.h: one for each of the cells that this process has. */
-#define RATION__PREPAIDS_MAX 6
+#define RATION__PREPAIDS_MAX 12
 struct ration__prepaid {
 	uint64_t hash;
 	int64_t units, next_units; /* now; and, inside a transaction, when it is committed */

@@ -18,7 +18,7 @@ struct cell {
 };
 
 /* A slot's first write must not take the place of what one of before announced there. */
-#define COMINGS 2
+#define COMINGS 4
 struct area {
 	struct cell coming[COMINGS];
 	struct cell kept[RATION__PREPAIDS_MAX];

@@ -26,7 +26,7 @@
 #include "base/error.h"
 
 #define RATION__SLOTS_MAX 1024
-#define RATION__SLOT_AREA 512 /* bytes */
+#define RATION__SLOT_AREA 1024 /* bytes */
 #define RATION__KEY_MAX 503	/* LMDB's 511, less the padding that keeps payloads aligned */
 #define RATION__VALUE_MAX 32768 /* of a payload in hot/; of a value in the ledger: 16384 */
 #define RATION__LEDGER_VALUE_MAX 16384
