@@ -34,6 +34,7 @@
 #define POLICY_BUCKET_H
 
 #include <assert.h>
+#include <stddef.h>
 #include "policy/verdict.h"
 
 struct ration__bucket_conf {
@@ -56,6 +57,9 @@ struct ration__bucket {
 	uint16_t below; /* bookings are out, and the level was below what the last was made with */
 };
 static_assert(sizeof(struct ration__bucket) == 88, "stored byte for byte: no padding");
+/* Where costs are not settled no more than this need be kept, unless `below`: zero behind it knows
+ * of no low. */
+#define RATION__BUCKET_HEAD offsetof(struct ration__bucket, since_ns)
 
 /* An empty bucket (no tokens) at time t: what an absent record means after the store was wiped. */
 struct ration__bucket ration__bucket_spent(const struct ration__bucket_conf *conf, int64_t t_ns);
