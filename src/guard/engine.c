@@ -213,7 +213,7 @@ static void free_engine(struct ration__engine *engine)
 	if (engine->kick_fd >= 0)
 		close(engine->kick_fd);
 	free(engine->ledger);
-	free(engine->locals);
+	ration__locals_clear(&engine->locals);
 	free(engine->burial);
 	free(engine->definition);
 	ration__operator_free(engine);
@@ -243,12 +243,10 @@ static struct ration__engine *new_engine(const struct ration__engine_options *op
 	engine->event = options->event;
 	engine->event_arg = options->event_arg;
 	engine->ledger = calloc(RATION__LEDGER_QUEUE, sizeof(*engine->ledger));
-	engine->locals = calloc(RATION__LOCALS, sizeof(*engine->locals));
 	engine->burial = malloc(ration__burial_size());
 	engine->definition = malloc(ration__definition_size());
 	engine->kick_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (engine->ledger && engine->locals && engine->burial && engine->definition &&
-		engine->kick_fd >= 0)
+	if (engine->ledger && engine->burial && engine->definition && engine->kick_fd >= 0)
 		return engine;
 	free_engine(engine);
 	return NULL;

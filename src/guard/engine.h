@@ -14,6 +14,7 @@
 #include <stdatomic.h>
 #include <sys/types.h>
 #include "guard/guard.h"
+#include "guard/local.h"
 #include "base/util.h"
 #include "guard/settings.h"
 #include "guard/workset.h"
@@ -124,20 +125,6 @@ struct ration__prepaid {
 	uint64_t born, next_born; /* of the same */
 };
 
-/* A bucket's share while the store cannot answer, or a cooldown that began then (local.c). */
-#define RATION__LOCALS 256
-struct ration__local {
-	uint64_t hash;
-	struct ration__bucket_conf conf; /* the whole limit's */
-	struct ration__bucket bucket;	 /* of the share */
-	bool adaptive;			 /* then with these */
-	struct ration__adaptive_conf learned;
-	double charge;	     /* admitted, not yet charged to the store */
-	int64_t until_ns;    /* the cooldown's end; then nothing of the above */
-	uint16_t key_length; /* 0: free */
-	uint8_t key[RATION__KEY_MAX];
-};
-
 /* Something to be told after the transaction. */
 #define RATION__NEWS_MAX 16
 struct ration__news {
@@ -203,7 +190,7 @@ struct ration__engine {
 	void *definition; /* definition.c's */
 
 	/* while the store cannot answer */
-	struct ration__local *locals; /* RATION__LOCALS of them */
+	struct ration__locals locals;
 	bool degraded;
 	int64_t degraded_ns; /* since when */
 	bool degraded_news;  /* it began or ended: say so */
@@ -393,6 +380,7 @@ int ration__lazy_collect(
 	struct ration__engine *engine, struct ration__txn *txn, struct ration__record *record);
 /* local.c: under mutex */
 int ration__local_transact(struct ration__engine *engine, struct ration__batch *batch);
+/* local_end.c: the same */
 int ration__local_reconcile(
 	struct ration__engine *engine, struct ration__txn *txn); /* inside one */
 void ration__local_reconciled(struct ration__engine *engine);	 /* after its commit */

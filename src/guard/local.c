@@ -18,6 +18,7 @@
  */
 #include "guard/engine.h"
 
+#include <stdlib.h>
 #include <string.h>
 
 #define LIVE_EVERY_NS RATION__NS_PER_S
@@ -48,43 +49,37 @@ static struct ration__bucket_conf whole_conf(
 		       : cell->conf.bucket;
 }
 
-/* The entry of a record, or a free one, whose key_length is 0; NULL: there is no room. */
 static struct ration__local *find(struct ration__engine *engine, const struct ration__cell *cell)
 {
-	for (size_t i = 0; i < RATION__LOCALS; i++) {
-		struct ration__local *entry = &engine->locals[(cell->hash + i) % RATION__LOCALS];
-
-		if (!entry->key_length ||
-			(entry->hash == cell->hash && entry->key_length == cell->length))
-			return entry;
-	}
-	return NULL;
+	return ration__locals_find(&engine->locals, cell->hash, cell->key, cell->length);
 }
 
-static void occupy(struct ration__local *entry, const struct ration__keyset *keyset,
-	const struct ration__cell *cell)
-{
-	memset(entry, 0, sizeof(*entry));
-	entry->key_length = cell->length;
-	memcpy(entry->key, ration__cell_key(keyset, cell), cell->length);
-	entry->hash = cell->hash;
-}
-
-/* One bucket's share, kept while the store does not answer. NULL: of too many keys already; they
- * are not shared, or one would be charged for another. */
+/* One bucket's share, kept while the store does not answer. NULL: of too many keys already, or no
+ * memory; they are not shared, or one would be charged for another. */
 static struct ration__local *entry_of(struct ration__engine *engine,
 	const struct ration__keyset *keyset, const struct ration__cell *cell, uint32_t limit)
 {
+	const struct ration__limit *rule = &keyset->guard->rules.limits[limit];
+	struct ration__adaptive_conf *learned = NULL;
 	struct ration__local *entry = find(engine, cell);
 	struct ration__bucket_conf share;
 
-	if (!entry || entry->key_length)
+	if (entry)
 		return entry;
-	occupy(entry, keyset, cell);
+	if (rule->kind == RATION__LIMIT_ADAPTIVE) {
+		learned = malloc(sizeof(*learned));
+		if (!learned)
+			return NULL;
+		*learned = rule->adaptive;
+	}
+	entry = ration__locals_add(
+		&engine->locals, cell->hash, cell->key, cell->length, engine->live_ns);
+	if (!entry) {
+		free(learned);
+		return NULL;
+	}
+	entry->learned = learned;
 	entry->conf = whole_conf(keyset, cell, limit);
-	entry->adaptive = keyset->guard->rules.limits[limit].kind == RATION__LIMIT_ADAPTIVE;
-	if (entry->adaptive)
-		entry->learned = keyset->guard->rules.limits[limit].adaptive;
 	/* what the shared bucket has given a moment ago is not known: it starts with nothing */
 	share = share_conf(engine, &entry->conf);
 	entry->bucket = ration__bucket_spent(&share, engine->degraded_ns);
@@ -105,7 +100,7 @@ static void look_around(struct ration__engine *engine, int64_t now_ns)
 	engine->live = (uint32_t)ration__max64(1, (int64_t)ration__store_live(engine->store));
 	engine->rank = (uint32_t)ration__store_rank(engine->store);
 	if (!engine->degraded) {
-		memset(engine->locals, 0, sizeof(*engine->locals) * RATION__LOCALS);
+		ration__locals_clear(&engine->locals);
 		engine->degraded = true;
 		engine->degraded_ns = now_ns;
 		engine->degraded_news = true;
@@ -365,12 +360,17 @@ static void note_cooldown(
 {
 	const struct ration__keyset *keyset = settle->grant->keyset;
 	int64_t for_ns = ration__max64(settle->retry_after_ns, settle->stop_ns);
-	struct ration__local *entry = for_ns > 0 ? find(engine, keyset->cooldown) : NULL;
+	const struct ration__cell *cell = keyset->cooldown;
+	struct ration__local *entry;
 
+	if (for_ns <= 0)
+		return;
+	entry = find(engine, cell);
+	if (!entry)
+		entry = ration__locals_add(
+			&engine->locals, cell->hash, cell->key, cell->length, now_ns);
 	if (!entry)
 		return;
-	if (!entry->key_length)
-		occupy(entry, keyset, keyset->cooldown);
 	entry->until_ns = ration__max64(
 		entry->until_ns, for_ns < RATION__NEVER - now_ns ? now_ns + for_ns : RATION__NEVER);
 }
@@ -409,89 +409,4 @@ int ration__local_transact(struct ration__engine *engine, struct ration__batch *
 		!batch->settles->grant->unwritten)
 		return RATION_ESTORE;
 	return 0;
-}
-
-/* ---- the store answers again ---- */
-
-static void charge(const struct ration__local *entry, const struct ration__txn *txn,
-	struct ration__record *record)
-{
-	bool bound;
-
-	if (entry->adaptive) {
-		if (record->absent && txn->wipe_ns)
-			*record->adaptive = ration__adaptive_spent(&entry->learned, txn->wipe_ns);
-		ration__adaptive_take(
-			&entry->learned, record->adaptive, txn->now_ns, entry->charge, &bound);
-	} else {
-		if (record->absent && txn->wipe_ns)
-			*record->bucket = ration__bucket_spent(&entry->conf, txn->wipe_ns);
-		ration__bucket_take(&entry->conf, record->bucket, txn->now_ns, entry->charge);
-	}
-}
-
-static void cool(struct ration__engine *engine, const struct ration__local *entry,
-	struct ration__record *record)
-{
-	_Atomic uint64_t *word = ration__store_word(engine->store, RATION__WORD_COOLDOWN);
-
-	*record->rest_at_ns = ration__max64(*record->rest_at_ns, entry->until_ns);
-	if ((int64_t)atomic_load(word) < entry->until_ns) /* only changed under the gate */
-		atomic_store(word, (uint64_t)entry->until_ns);
-}
-
-int ration__local_reconcile(struct ration__engine *engine, struct ration__txn *txn)
-{
-	struct ration__workset *spare = &engine->spare;
-	struct ration__record *record;
-	int rc;
-
-	for (size_t i = 0; i < RATION__LOCALS; i++) {
-		const struct ration__local *entry = &engine->locals[i];
-
-		if (entry->charge <= 0 && entry->until_ns <= txn->now_ns)
-			continue;
-		ration__workset_begin(spare, txn);
-		rc = ration__workset_get(
-			spare, entry->hash, entry->key, entry->key_length, 0, &record);
-		if (rc < 0)
-			return rc;
-		if (entry->until_ns)
-			cool(engine, entry, record);
-		else
-			charge(entry, txn, record);
-		record->dirty = true;
-		rc = ration__workset_flush(spare);
-		if (rc < 0)
-			return rc;
-	}
-	for (struct ration__grant *grant = engine->grants; grant; grant = grant->next) {
-		if (!grant->unwritten)
-			continue;
-		rc = grant->permit || grant->place ? ration__permit_assert(engine, txn, grant) : 0;
-		if (rc < 0)
-			return rc;
-	}
-	return 0;
-}
-
-void ration__local_reconciled(struct ration__engine *engine)
-{
-	for (struct ration__grant *grant = engine->grants; grant; grant = grant->next)
-		grant->unwritten = 0;
-	engine->degraded = false;
-	engine->degraded_news = true;
-}
-
-void ration__local_report(struct ration__engine *engine, bool degraded, uint32_t live)
-{
-	if (degraded)
-		ration__engine_log(engine, RATION_LOG_WARNING,
-			"store %s cannot answer: until it does, services go on as their "
-			"on_store_failure says (local: their part among %u members)",
-			ration__store_path(engine->store), live);
-	else
-		ration__engine_log(engine, RATION_LOG_WARNING,
-			"store %s answers again: what was admitted meanwhile is charged",
-			ration__store_path(engine->store));
 }

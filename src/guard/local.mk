@@ -27,6 +27,9 @@ src_libcore_la_SOURCES += \
 	src/guard/ledger.c \
 	src/guard/ledger.h \
 	src/guard/local.c \
+	src/guard/local.h \
+	src/guard/local_end.c \
+	src/guard/local_table.c \
 	src/guard/match.c \
 	src/guard/match.h \
 	src/guard/news.c \

@@ -628,7 +628,8 @@ static void colliding(struct ration__keyset **a, struct ration__keyset **b)
 	for (int i = 0;; i++) {
 		snprintf(name, sizeof(name), "%d", i);
 		*b = keys_of(name, "");
-		if ((*b)->cells[0].hash % RATION__LOCALS == (*a)->cells[0].hash % RATION__LOCALS)
+		if ((*b)->cells[0].hash % RATION__LOCALS_FIRST ==
+			(*a)->cells[0].hash % RATION__LOCALS_FIRST)
 			return;
 		ration__keyset_unref(*b);
 	}
