@@ -380,7 +380,11 @@ int ration__lazy_collect(
 	struct ration__engine *engine, struct ration__txn *txn, struct ration__record *record);
 /* local.c: under mutex */
 int ration__local_transact(struct ration__engine *engine, struct ration__batch *batch);
+struct ration__bucket_conf ration__local_share(
+	const struct ration__engine *engine, const struct ration__bucket_conf *whole);
 /* local_end.c: the same */
+/* Where there is much to charge: most of it, in transactions of its own. 0 or a store error */
+int ration__local_charge(struct ration__engine *engine, int64_t wait_ns);
 int ration__local_reconcile(
 	struct ration__engine *engine, struct ration__txn *txn); /* inside one */
 void ration__local_reconciled(struct ration__engine *engine);	 /* after its commit */

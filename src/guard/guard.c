@@ -352,6 +352,17 @@ static int transact(struct ration__engine *engine, struct ration__txn *txn,
 	return 0;
 }
 
+static int attempt(struct ration__engine *engine, struct ration__batch *batch, int64_t wait_ns,
+	struct aftermath *after)
+{
+	struct ration__txn *txn;
+	int rc = engine->degraded ? ration__local_charge(engine, wait_ns) : 0;
+
+	if (rc == 0)
+		rc = ration__store_begin(engine->store, wait_ns, &txn);
+	return rc == 0 ? transact(engine, txn, batch, after) : rc;
+}
+
 static void finish(
 	struct ration__engine *engine, struct ration__batch *batch, const struct aftermath *after)
 {
@@ -383,7 +394,6 @@ int ration__guard_transact(
 	struct ration__engine *engine, struct ration__batch *batch, int64_t wait_ns)
 {
 	struct aftermath after;
-	struct ration__txn *txn;
 	size_t queued;
 	int rc;
 
@@ -403,10 +413,8 @@ int ration__guard_transact(
 	}
 	queued = engine->ledger_count;
 	ration__operator_follow(engine);
-	rc = ration__store_begin(engine->store, wait_ns, &txn);
-	if (rc == 0)
-		rc = transact(engine, txn, batch, &after);
-	else if (rc == RATION_ESTORE)
+	rc = attempt(engine, batch, wait_ns, &after);
+	if (rc == RATION_ESTORE)
 		rc = ration__local_transact(engine, batch);
 	after.ledger = engine->ledger_count > queued;
 	after.degraded_news = engine->degraded_news;

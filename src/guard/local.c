@@ -30,7 +30,7 @@ static uint32_t share_of(const struct ration__engine *engine, double whole)
 	return limit / engine->live + (engine->rank < limit % engine->live);
 }
 
-static struct ration__bucket_conf share_conf(
+struct ration__bucket_conf ration__local_share(
 	const struct ration__engine *engine, const struct ration__bucket_conf *whole)
 {
 	return (struct ration__bucket_conf){
@@ -81,7 +81,7 @@ static struct ration__local *entry_of(struct ration__engine *engine,
 	entry->learned = learned;
 	entry->conf = whole_conf(keyset, cell, limit);
 	/* what the shared bucket has given a moment ago is not known: it starts with nothing */
-	share = share_conf(engine, &entry->conf);
+	share = ration__local_share(engine, &entry->conf);
 	entry->bucket = ration__bucket_spent(&share, engine->degraded_ns);
 	return entry;
 }
@@ -217,7 +217,7 @@ static bool ask_share(
 			return false;
 		}
 		whole = whole_conf(keyset, &keyset->cells[i], i);
-		conf = share_conf(engine, &whole);
+		conf = ration__local_share(engine, &whole);
 		verdict = ration__bucket_ask(&conf, &entry->bucket, now_ns, cost);
 		if (verdict.answer == RATION__YES)
 			continue;
@@ -262,7 +262,7 @@ static void admit(struct ration__engine *engine, struct ration__ask *ask, int64_
 			policy_of(keyset, limit) != RATION__ON_FAILURE_LOCAL)
 			continue;
 		whole = whole_conf(keyset, &keyset->cells[i], i);
-		conf = share_conf(engine, &whole);
+		conf = ration__local_share(engine, &whole);
 		entry = entry_of(engine, keyset, &keyset->cells[i], i); /* as when it was asked */
 		ration__bucket_take(&conf, &entry->bucket, now_ns, cost);
 		entry->charge += cost;
@@ -348,7 +348,7 @@ static void settle_costs(
 		if (!entry)
 			continue;
 		whole = whole_conf(keyset, &keyset->cells[i], i);
-		conf = share_conf(engine, &whole);
+		conf = ration__local_share(engine, &whole);
 		ration__bucket_settle(
 			&conf, &entry->bucket, now_ns, estimate, actual, grant->start_ns);
 		entry->charge += actual - estimate;

@@ -31,7 +31,6 @@ struct ration__local {
 struct ration__locals {
 	struct ration__local *entries; /* NULL: none yet */
 	uint32_t size, count;
-	uint32_t charged; /* those before it are (local_end.c) */
 	int64_t purged_ns;
 };
 

@@ -94,3 +94,10 @@ TESTS += tests/unit/test_permit_order
 tests_unit_test_permit_order_SOURCES = tests/unit/permit_order.c
 tests_unit_test_permit_order_CFLAGS = $(suite_cflags)
 tests_unit_test_permit_order_LDADD = $(suite_ldadd)
+
+check_PROGRAMS += tests/unit/test_guard_local
+TESTS += tests/unit/test_guard_local
+tests_unit_test_guard_local_SOURCES = tests/unit/guard_local.c tests/unit/guard_fixture.h
+tests_unit_test_guard_local_CPPFLAGS = $(AM_CPPFLAGS) -I$(top_srcdir)/tests/unit
+tests_unit_test_guard_local_CFLAGS = $(suite_cflags)
+tests_unit_test_guard_local_LDADD = $(suite_ldadd)
