@@ -287,6 +287,20 @@ static void admit(struct ration__engine *engine, struct ration__ask *ask, int64_
 	ask->at_ns = now_ns;
 }
 
+/* What a booked caller waits for: the one of its limits whose tokens come last. */
+static int booked_limit(const struct ration__keyset *keyset)
+{
+	int limit = 0;
+	int64_t last_ns = INT64_MIN;
+
+	for (uint32_t i = 0; i < keyset->limit_count; i++)
+		if (keyset->cells[i].link && keyset->cells[i].start_ns > last_ns) {
+			limit = (int)i;
+			last_ns = keyset->cells[i].start_ns;
+		}
+	return limit;
+}
+
 static void decide(struct ration__engine *engine, struct ration__ask *ask, int64_t now_ns)
 {
 	struct ration__keyset *keyset = ask->keyset;
@@ -302,7 +316,7 @@ static void decide(struct ration__engine *engine, struct ration__ask *ask, int64
 	}
 	ask->mode = shares ? RATION__LOCAL : RATION__OPEN_MODE;
 	if (keyset->booked && now_ns < keyset->start_ns && policy == RATION__ON_FAILURE_LOCAL) {
-		deny(ask, RATION_DENIED_RATE, 0, keyset->start_ns);
+		deny(ask, RATION_DENIED_RATE, booked_limit(keyset), keyset->start_ns);
 		return;
 	}
 	if (policy == RATION__ON_FAILURE_CLOSED) {

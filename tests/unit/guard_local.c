@@ -138,3 +138,27 @@ Test(guard_local, what_was_taken_long_ago_is_charged_no_more)
 	cr_assert_geq(left(keys, "calls"), 4, "%f", left(keys, "calls"));
 	ration__keyset_unref(keys);
 }
+
+Test(guard_local, who_booked_hears_which_limit_it_waits_for)
+{
+	struct ration__grant grant = {0};
+	struct ration__keyset *keys;
+	struct ration__ask no;
+	pid_t peer;
+
+	add_rate(&f, "quick", 1000, 1000);
+	add_rate(&f, "slow", 1, 1);
+	define(&f);
+	keys = keyset_of(&f, NULL, 0);
+	cr_assert(try(keys, RATION__EXACT));
+	no = ask(&f, keys, &grant, true);
+	cr_assert_eq(no.decision, RATION__BOOKED);
+	peer = stuck_peer(&f);
+	no = ask(&f, keys, &grant, true);
+	cr_assert_eq(no.decision, RATION__DENIED);
+	cr_assert_eq(no.denial, RATION_DENIED_RATE);
+	cr_assert_eq(no.rule, 1);
+	end_peer(peer);
+	ration__guard_leave(keys);
+	ration__keyset_unref(keys);
+}
