@@ -4,6 +4,9 @@
  * live records move to a new file of the next epoch. Nothing is lost, so wipe_ns stays.
  *
  * Bounded: the fleet waits meanwhile. Too many records, or too long: tried again later.
+ *
+ * It also helps a hot/ that is full: of records at rest, or of pages half empty; and when this
+ * member's settings have a larger hot_size than the file is, the new file has that.
  */
 #include "store/internal.h"
 
@@ -14,7 +17,9 @@
 
 #define RECORDS_MAX 100000
 #define TIME_MAX_NS (100 * RATION__NS_PER_MS)
+#define TIME_MAX_FULL_NS RATION__NS_PER_S /* the fleet goes on without it */
 #define LOOK_EVERY 256
+#define ROOM_PART 8 /* so much of hot/ is free when there is room again */
 #define FREE_FACTOR 8
 #define PAGES_MIN 64 /* below 256 KiB the free list costs little */
 #define RETRY_NS (10 * RATION__NS_PER_S)
@@ -55,6 +60,34 @@ void ration__txn_usage(
 	*records = stat.ms_entries;
 }
 
+bool ration__txn_has_room(struct ration__txn *txn)
+{
+	uint64_t used, written, records, all = txn->store->hot.map_bytes;
+
+	ration__txn_usage(txn, &used, &written, &records);
+	return used <= all - all / ROOM_PART;
+}
+
+static bool grows(const struct ration__store *store)
+{
+	return store->hot_want > store->hot.map_bytes;
+}
+
+bool ration__txn_grows(const struct ration__txn *txn)
+{
+	return grows(txn->store);
+}
+
+void ration__txn_pack(struct ration__txn *txn)
+{
+	txn->store->compact = txn->store->packs = true;
+}
+
+bool ration__store_full(const struct ration__store *store)
+{
+	return atomic_load_explicit(&store->full, memory_order_relaxed);
+}
+
 static int64_t monotonic_ns(void)
 {
 	struct timespec ts;
@@ -67,7 +100,7 @@ static int64_t monotonic_ns(void)
 static int copy_records(struct ration__store *store, MDB_cursor *from, struct ration__env *to,
 	MDB_txn *to_txn, int64_t now)
 {
-	int64_t end = monotonic_ns() + TIME_MAX_NS, rest_at;
+	int64_t end = monotonic_ns() + (store->packs ? TIME_MAX_FULL_NS : TIME_MAX_NS), rest_at;
 	MDB_val key, value, room;
 	size_t length;
 	unsigned n = 0;
@@ -126,17 +159,22 @@ int ration__hot_compact(struct ration__store *store, int64_t now)
 {
 	struct ration__header *header = store->header;
 	uint64_t epoch = store->hot_epoch;
+	bool larger = store->packs && grows(store);
 	struct ration__env *to = &store->fresh;
 	int rc;
 
 	store->compact = false;
-	if (store->compacted_ns != 0 && now - store->compacted_ns < RETRY_NS)
+	if (store->compacted_ns != 0 && now - store->compacted_ns < RETRY_NS) {
+		store->packs = false;
 		return 0;
+	}
 	store->compacted_ns = now;
-	store->hot_bytes = store->hot.map_bytes; /* the file's, which may not be this member's */
+	/* the file's, which may not be this member's; or this member's, where that helps */
+	store->hot_bytes = larger ? store->hot_want : store->hot.map_bytes;
 	if (ration__hot_make(store, epoch + 1, to) != 0)
 		return 0;
 	rc = copy(store, to, now);
+	store->packs = false;
 	ration__env_close(to);
 	if (rc != 0) {
 		ration__hot_unlink(store, epoch + 1);
@@ -145,6 +183,10 @@ int ration__hot_compact(struct ration__store *store, int64_t now)
 				"store %s: a damaged record was met while compacting", store->path);
 		return 0; /* who reads that record will have it made anew */
 	}
+	if (larger)
+		ration__store_note(store, RATION_LOG_WARNING,
+			"store %s: hot/ was full: made larger, %llu MiB now", store->path,
+			(unsigned long long)store->hot_bytes >> 20);
 	atomic_store_explicit(&header->epoch, epoch + 1, memory_order_release);
 	ration__hot_unlink(store, epoch);
 	return ration__hot_prepare(store, now, false); /* opens it, as every member does */

@@ -234,6 +234,14 @@ static int open_current(struct ration__store *store, uint64_t epoch)
 	return ration__env_error(rc);
 }
 
+uint64_t ration__hot_size(uint64_t bytes)
+{
+	if (bytes == 0)
+		bytes = HOT_BYTES_DEFAULT;
+	bytes = (bytes + 65535) & ~UINT64_C(65535);
+	return bytes < HOT_BYTES_MIN ? HOT_BYTES_MIN : bytes;
+}
+
 /* Puts an empty hot/ of the next epoch in place of what there is. */
 static int renew(struct ration__store *store, int64_t wipe_ns, int64_t last_wipe_ns)
 {
@@ -241,11 +249,6 @@ static int renew(struct ration__store *store, int64_t wipe_ns, int64_t last_wipe
 	uint64_t epoch = atomic_load_explicit(&header->epoch, memory_order_relaxed);
 	int rc;
 
-	if (store->hot_bytes == 0)
-		store->hot_bytes = HOT_BYTES_DEFAULT;
-	store->hot_bytes = (store->hot_bytes + 65535) & ~UINT64_C(65535);
-	if (store->hot_bytes < HOT_BYTES_MIN)
-		store->hot_bytes = HOT_BYTES_MIN;
 	ration__hot_close(store);
 	rc = ration__hot_make(store, epoch + 1, &store->hot);
 	if (rc == RATION_ENOSPC && epoch != 0) {

@@ -68,7 +68,9 @@ struct ration__store {
 	_Atomic bool forked, lost;
 	_Atomic bool joined; /* has a slot */
 	bool reassert, compact;
-	int failed; /* of the running transaction */
+	bool packs; /* the next compaction is for want of room: it may take longer, and grow */
+	_Atomic bool full; /* the last transaction failed for want of room */
+	int failed;	   /* of the running transaction */
 	MDB_txn *mtxn;
 	struct ration__stored_key key; /* of the last record that was asked for */
 	struct ration__env hot, fresh; /* fresh: being made by compaction */
@@ -86,6 +88,7 @@ struct ration__store {
 	struct ration__store_hooks hooks;
 	int64_t deadline_ns;
 	uint64_t hot_bytes, ledger_bytes;
+	uint64_t hot_want; /* of the settings; hot_bytes may be the present file's */
 	int dir_fd, gate_fd, hot_dir_fd, wake_dir_fd, wake_fd;
 	_Atomic int members_fd;
 	dev_t dev; /* of the gate file */
@@ -167,6 +170,7 @@ int ration__env_error(int rc);
 int ration__hot_locate(struct ration__store *store, ration_error **err);
 int ration__hot_prepare(struct ration__store *store, int64_t now, bool reboot);
 void ration__hot_close(struct ration__store *store);
+uint64_t ration__hot_size(uint64_t bytes); /* as a file of it is made; 0: the default */
 
 /* compact.c: moves the live records to a new hot/ when free pages outweigh the used */
 void ration__hot_look(struct ration__store *store);

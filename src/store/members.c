@@ -198,6 +198,11 @@ static int join_inside(struct ration__store *store, ration_error **err)
 		rc = ration__hot_prepare(store, now, true);
 	while (rc == 0 && more)
 		rc = bury_some(store, now, &more);
+	if (rc == RATION_ENOSPC &&
+		store->full) /* hot/ is packed at the second try; else the dead are buried later */
+		rc = bury_some(store, now, &more);
+	if (rc == RATION_ENOSPC && store->full)
+		rc = 0;
 	if (rc != 0)
 		return ration__error_set(err, rc, "store %s: hot/ at %s: %s", store->path,
 			store->hot_path, ration_strerror(rc));

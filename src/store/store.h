@@ -26,7 +26,7 @@
 #include "base/error.h"
 
 #define RATION__SLOTS_MAX 1024
-#define RATION__SLOT_AREA 1024 /* bytes */
+#define RATION__SLOT_AREA 1024	/* bytes */
 #define RATION__KEY_MAX 503	/* LMDB's 511, less the padding that keeps payloads aligned */
 #define RATION__VALUE_MAX 32768 /* of a payload in hot/; of a value in the ledger: 16384 */
 #define RATION__LEDGER_VALUE_MAX 16384
@@ -134,10 +134,25 @@ int ration__txn_visit(struct ration__txn *txn, const void *prefix, size_t prefix
 void ration__txn_usage(
 	struct ration__txn *txn, uint64_t *used_bytes, uint64_t *file_bytes, uint64_t *records);
 
+/* hot/ is full: puts fail with RATION_ENOSPC. What helps is asked for here, by who goes on without
+ * the store meanwhile.
+ *     sweep      deletes up to 2,048 records at rest; returns how many, or an error. Pages that
+ * they leave empty can be used two commits later has_room   an eighth of it is free pack       the
+ * next begin moves the live records to a new file, when this member did not so for 10 s; a larger
+ * one, when its hot_bytes are more than the file has (grows) full       outside: the last
+ * transaction failed for that (another RATION_ENOSPC is the disk's)
+ */
+int ration__txn_sweep(struct ration__txn *txn);
+bool ration__txn_has_room(struct ration__txn *txn);
+bool ration__txn_grows(const struct ration__txn *txn);
+void ration__txn_pack(struct ration__txn *txn);
+bool ration__store_full(const struct ration__store *store);
+
 /* Liveness inside a transaction: looks at slot's lock, without the gate's help. When it is dead its
  * generation is raised and hooks.bury called. true: it was dead. */
 bool ration__txn_bury_if_dead(struct ration__txn *txn, uint16_t slot);
-/* The same of one of its lives: true also when it left, or was taken for dead and is another now. */
+/* The same of one of its lives: true also when it left, or was taken for dead and is another now.
+ */
 bool ration__txn_member_gone(struct ration__txn *txn, uint16_t slot, uint32_t generation);
 
 /* Counters of transactions, for tests and status. */

@@ -6,6 +6,8 @@
  * ahead of creating, eight to one), one that found nothing doubles it, so that it costs a few
  * nanoseconds a commit where nothing rests. While records grow in number it stays short: four are
  * looked at for each that is made, so a round ends before a third of what it began with was added.
+ *
+ * When hot/ is full the guard asks for more of it at once (ration__txn_sweep).
  */
 #include "store/internal.h"
 
@@ -13,12 +15,18 @@
 
 #define LOOK_MAX 32
 #define DELETE_MAX 8
+#define FULL_LOOK_MAX 32768 /* some milliseconds, while the fleet goes on without the store */
+#define FULL_DELETE_MAX 2048
 #define INTERVAL_MIN 4
 #define INTERVAL_GROWING 8
 #define INTERVAL_MAX 64
 
-static int sweep_from(
-	struct ration__store *store, MDB_cursor *cursor, int64_t now, unsigned *deleted)
+struct most {
+	unsigned look, deletions;
+};
+
+static int sweep_from(struct ration__store *store, MDB_cursor *cursor, int64_t now,
+	struct most most, unsigned *deleted)
 {
 	struct ration__sweep *sweep = &store->sweep;
 	MDB_val key = {.mv_size = sweep->key_length, .mv_data = sweep->key}, value;
@@ -33,7 +41,7 @@ static int sweep_from(
 		if (loaded != RATION_EEMPTY) { /* not the marker */
 			if (loaded != 0 || ration__record_rest(&store->hot, &value, &rest_at) != 0)
 				return MDB_CORRUPTED;
-			if (n >= LOOK_MAX || *deleted == DELETE_MAX) {
+			if (n >= most.look || *deleted == most.deletions) {
 				memcpy(sweep->key, key.mv_data, key.mv_size);
 				sweep->key_length = key.mv_size;
 				return 0;
@@ -80,6 +88,7 @@ static void set_interval(struct ration__store *store, MDB_txn *txn, unsigned del
 /* Before a commit. 0 or a code of ours. */
 int ration__sweep_some(struct ration__store *store, MDB_txn *txn, int64_t now)
 {
+	const struct most most = {LOOK_MAX, DELETE_MAX};
 	struct ration__sweep *sweep = &store->sweep;
 	unsigned deleted = 0;
 	MDB_cursor *cursor;
@@ -91,9 +100,34 @@ int ration__sweep_some(struct ration__store *store, MDB_txn *txn, int64_t now)
 	}
 	rc = ration__env_cursor(&store->hot, txn, &cursor);
 	if (rc == 0) {
-		rc = sweep_from(store, cursor, now, &deleted);
+		rc = sweep_from(store, cursor, now, most, &deleted);
 		mdb_cursor_close(cursor);
 	}
 	set_interval(store, txn, deleted);
 	return ration__env_error(rc);
+}
+
+int ration__txn_sweep(struct ration__txn *txn)
+{
+	const struct most most = {FULL_LOOK_MAX, FULL_DELETE_MAX};
+	struct ration__store *store = txn->store;
+	unsigned deleted = 0;
+	MDB_cursor *cursor;
+	int rc;
+
+	if (store->failed)
+		return store->failed;
+	rc = ration__env_cursor(&store->hot, store->mtxn, &cursor);
+	if (rc == 0) {
+		rc = sweep_from(store, cursor, txn->now_ns, most, &deleted);
+		mdb_cursor_close(cursor);
+	}
+	if (rc == 0)
+		return (int)deleted;
+	rc = ration__env_error(rc);
+	if (rc == RATION_EIO)
+		ration__txn_damage(store);
+	else
+		ration__txn_fail(store, rc);
+	return rc;
 }

@@ -53,8 +53,11 @@ int ration__store_acquire(struct ration__store *store, int64_t wait_ns)
 void ration__txn_fail(struct ration__store *store, int code)
 {
 	store->failed = code;
-	if (code == RATION_ENOSPC)
-		store->compact = true; /* records at rest may be all it is full of */
+	if (code == RATION_ENOSPC) {
+		atomic_store_explicit(&store->full, true, memory_order_relaxed);
+		/* records at rest may be all it is full of */
+		store->compact = store->packs = true;
+	}
 }
 
 void ration__txn_damage(struct ration__store *store)
@@ -81,6 +84,7 @@ int ration__txn_open(struct ration__store *store, int64_t now)
 	struct ration__header *header = store->header;
 	int rc;
 
+	atomic_store_explicit(&store->full, false, memory_order_relaxed);
 	if (!is_usual(store, now) && (rc = ration__hot_prepare(store, now, false)) != 0)
 		return rc;
 	store->failed = 0;
