@@ -237,7 +237,24 @@ int ration__definition_put(
 		version = current->version + 1;
 		atomic_fetch_add(ration__store_word(guard->engine->store, RATION__WORD_RULES), 1);
 	}
+	guard->defining = guard->engine->defining = true;
 	return write_definition(guard, txn, &guard->own, version);
+}
+
+void ration__definition_end(struct ration__engine *engine, bool committed)
+{
+	if (!engine->defining)
+		return;
+	engine->defining = false;
+	for (struct ration__guard *guard = engine->guards; guard; guard = guard->next) {
+		if (!guard->defining)
+			continue;
+		guard->defining = false;
+		if (!committed) {
+			guard->definition_version = 0;
+			engine->undefined = true;
+		}
+	}
 }
 
 int ration__definition_restore(struct ration__guard *guard, struct ration__txn *txn)

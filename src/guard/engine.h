@@ -29,6 +29,8 @@
 #define RATION__WORD_BUDGETS 4	/* bit (service's hash % 64): that budget may be below full */
 #define RATION__WORD_NODES 6	/* raised when some service's table of nodes changes (nodes.h) */
 #define RATION__WORD_KEPT 7	/* no slot from this one on ever kept units (prepaid.h) */
+#define RATION__WORD_FULL 8	/* hot/ is full; STEADY time of the next look (full.c) */
+#define RATION__WORD_PACKED 9	/* STEADY time at which it was last to be packed */
 #define RATION__LAZY_MAX 64	/* words looked at in one pass */
 /* A waiter that nobody wakes asks again after this: the wake-up is a hint that may be lost. */
 #define RATION__FALLBACK_NS INT64_C(50000000)
@@ -93,6 +95,7 @@ struct ration__guard {
 	atomic_uint sleeping; /* threads that wait in acquire, when own.queue_max bounds them */
 	uint64_t definition_version; /* of the definition in the store that rules follow; 0: it is
 					not there yet, the store was silent */
+	bool defining;		     /* put there by the transaction that goes on */
 	bool changed; /* rules were replaced by somebody: say so after the transaction */
 	char changed_by[64];
 };
@@ -177,6 +180,7 @@ struct ration__engine {
 		*orphans; /* holders went away while the store was silent (orphan.c) */
 	uint64_t next_seq;
 	uint32_t waiting;    /* keysets of all guards that wait for a permit or a place per key */
+	bool defining;	     /* some guard's is put there by the transaction that goes on */
 	bool undefined;	     /* some guard's definition is not in the store yet */
 	uint64_t rules_seen; /* the shared word's value that every guard follows */
 	int64_t wipe_ns;     /* of the last transaction that put back what we hold */
@@ -192,7 +196,10 @@ struct ration__engine {
 	/* while the store cannot answer */
 	struct ration__locals locals;
 	bool degraded;
+	bool full, was_full; /* because hot/ has no room (full.c); that was why, when it ended */
 	int64_t degraded_ns; /* since when */
+	int64_t room_ns;     /* when room was found again; 0: never */
+	int64_t packed_ns;   /* when this process last had hot/ packed; 0: never */
 	bool degraded_news;  /* it began or ended: say so */
 	uint32_t live, rank; /* members, and this one's place among them */
 	int64_t live_ns;     /* when they were counted */
@@ -389,7 +396,17 @@ int ration__local_reconcile(
 	struct ration__engine *engine, struct ration__txn *txn); /* inside one */
 void ration__local_reconciled(struct ration__engine *engine);	 /* after its commit */
 void ration__local_report(
-	struct ration__engine *engine, bool degraded, uint32_t live); /* no lock */
+	struct ration__engine *engine, bool degraded, bool full, uint32_t live); /* no lock */
+/* full.c: under mutex, outside transactions */
+/* hot/ was found full, and has no room yet: nobody decides in it. */
+bool ration__full_lasts(struct ration__engine *engine, int64_t wait_ns);
+/* A transaction found no room: makes some where records are at rest. false: it was the disk's. */
+bool ration__full_help(struct ration__engine *engine, int64_t wait_ns);
+/* After local.c: what was admitted before is given back in the store, as far as that goes. */
+void ration__full_settle(
+	struct ration__engine *engine, struct ration__batch *batch, int64_t wait_ns);
+/* It did not help. Tells the fleet; RATION_ESTORE */
+int ration__full_begin(struct ration__engine *engine);
 /* orphan.c: under mutex */
 int ration__orphans_settle(struct ration__engine *engine, struct ration__txn *txn); /* inside one */
 void ration__orphans_done(struct ration__engine *engine); /* after its commit */
@@ -417,6 +434,8 @@ size_t ration__definition_size(void);
 int ration__definition_put(
 	struct ration__guard *guard, struct ration__txn *txn, char *diff, size_t size);
 int ration__definition_follow(struct ration__engine *engine, struct ration__txn *txn);
+/* The transaction of put or follow is over. */
+void ration__definition_end(struct ration__engine *engine, bool committed);
 /* hot/ was lost, or this member was taken for dead: what is in force stays in force. */
 int ration__definition_restore(struct ration__guard *guard, struct ration__txn *txn);
 /* under no lock: tells the log what follow changed */

@@ -1,4 +1,5 @@
-/* Guards: opening a service's definition, and one transaction for a batch. See guard.h. */
+/* One transaction for a batch of settlements and questions. See guard.h; open.c: opening a guard.
+ */
 #include "guard/engine.h"
 
 #include <stdlib.h>
@@ -8,120 +9,6 @@
 
 /* Members to wake after one transaction, at most: what is left is dealt in the next. */
 #define WAKE_MAX 64
-
-struct ration__engine *ration__guard_engine(const struct ration__guard *guard)
-{
-	return guard->engine;
-}
-
-const char *ration__guard_service(const struct ration__guard *guard)
-{
-	return guard->own.service;
-}
-
-void ration__guard_rules(const struct ration__guard *guard, struct ration__rules *rules)
-{
-	pthread_mutex_t *mutex = (pthread_mutex_t *)&guard->rules_mutex;
-
-	pthread_mutex_lock(mutex);
-	*rules = guard->rules;
-	pthread_mutex_unlock(mutex);
-}
-
-static void unlink_guard(struct ration__guard *guard)
-{
-	struct ration__guard **link = &guard->engine->guards;
-
-	while (*link && *link != guard)
-		link = &(*link)->next;
-	if (*link)
-		*link = guard->next;
-}
-
-/* Puts the definition into the store, or follows the one that is there. */
-static int define(struct ration__guard *guard, char *diff, size_t size)
-{
-	struct ration__engine *engine = guard->engine;
-	struct ration__txn *txn;
-	int rc;
-
-	pthread_mutex_lock(&engine->mutex);
-	ration__operator_follow(engine);
-	rc = ration__store_begin(engine->store, -1, &txn);
-	if (rc < 0 && rc != RATION_ESTORE)
-		goto unlock;
-	guard->next = engine->guards;
-	engine->guards = guard;
-	if (rc == RATION_ESTORE) { /* its policy decides, until the store answers (local.c) */
-		engine->undefined = true;
-		rc = 0;
-		goto unlock;
-	}
-	rc = ration__definition_put(guard, txn, diff, size);
-	if (rc == 0) /* other guards of this process on the same service follow too */
-		rc = ration__definition_follow(engine, txn);
-	if (rc == 0)
-		rc = ration__store_commit(txn);
-	else
-		ration__store_abort(txn);
-	if (rc < 0)
-		unlink_guard(guard);
-unlock:
-	pthread_mutex_unlock(&engine->mutex);
-	return rc;
-}
-
-int ration__guard_open(struct ration__engine *engine, const struct ration__rules *rules,
-	struct ration__guard **out, ration_error **err)
-{
-	struct ration__guard *guard = calloc(1, sizeof(*guard));
-	char diff[512] = "";
-	int rc;
-
-	if (!guard)
-		return ration__error_set(err, RATION_ENOMEM, "out of memory");
-	guard->engine = engine;
-	pthread_mutex_init(&guard->rules_mutex, NULL);
-	guard->rules = guard->own = *rules;
-	guard->rules.version = guard->own.version = RATION__RULES_VERSION;
-	atomic_init(&guard->serial, 1);
-	atomic_init(&guard->refs, 1);
-	guard->definition_length = ration__key_build(guard->definition_key,
-		RATION__RECORD_DEFINITION, rules->service, NULL, NULL, NULL, 0);
-	ration__common_init(guard);
-	rc = define(guard, diff, sizeof(diff));
-	if (rc < 0) {
-		ration__guard_unref(guard);
-		return ration__error_set(err, rc, "service %s: cannot register its definition: %s",
-			rules->service, ration_strerror(rc));
-	}
-	if (diff[0])
-		ration__engine_log(
-			engine, RATION_LOG_WARNING, "service %s: %s", rules->service, diff);
-	*out = guard;
-	return 0;
-}
-
-void ration__guard_close(struct ration__guard *guard)
-{
-	if (!guard || ration__store_forked(guard->engine->store))
-		return; /* in a child it is left alone: a lost thread may hold the lock */
-	pthread_mutex_lock(&guard->engine->mutex);
-	ration__lazy_flush(guard->engine); /* it may be of this guard */
-	unlink_guard(guard);
-	pthread_mutex_unlock(&guard->engine->mutex);
-	ration__guard_unref(guard);
-}
-
-void ration__guard_unref(struct ration__guard *guard)
-{
-	if (atomic_fetch_sub(&guard->refs, 1) != 1)
-		return;
-	pthread_mutex_destroy(&guard->rules_mutex);
-	free(guard);
-}
-
-/* ---- one transaction ---- */
 
 static int64_t monotonic_ns(void)
 {
@@ -282,6 +169,7 @@ int ration__engine_end(struct ration__engine *engine, struct ration__txn *txn, i
 		rc = ration__store_commit(txn);
 	else
 		ration__store_abort(txn);
+	ration__definition_end(engine, rc == 0);
 	if (rc < 0) {
 		engine->ledger_count = 0; /* they spoke of what was not committed: asked again */
 		ration__lazy_show(engine);
@@ -297,7 +185,7 @@ int ration__engine_end(struct ration__engine *engine, struct ration__txn *txn, i
 /* What is to be said and done after the engine's lock was let go. */
 struct aftermath {
 	size_t wake_count;
-	bool rules_changed, ledger, degraded_news, degraded;
+	bool rules_changed, ledger, degraded_news, degraded, full;
 	uint32_t live, news_count;
 	struct ration__news *news;
 	uint16_t wake[WAKE_MAX]; /* only wake_count of them mean something */
@@ -306,7 +194,8 @@ struct aftermath {
 static void aftermath_init(struct aftermath *after)
 {
 	after->wake_count = 0;
-	after->rules_changed = after->ledger = after->degraded_news = after->degraded = false;
+	after->rules_changed = after->ledger = after->degraded_news = after->degraded =
+		after->full = false;
 	after->live = after->news_count = 0;
 	after->news = NULL;
 }
@@ -363,11 +252,34 @@ static int attempt(struct ration__engine *engine, struct ration__batch *batch, i
 	return rc == 0 ? transact(engine, txn, batch, after) : rc;
 }
 
+/* RATION_ESTORE: it cannot answer, or has no room (full.c). */
+static int decide_in_store(struct ration__engine *engine, struct ration__batch *batch,
+	int64_t wait_ns, struct aftermath *after)
+{
+	int rc;
+
+	if (ration__full_lasts(engine, wait_ns))
+		return RATION_ESTORE;
+	rc = attempt(engine, batch, wait_ns, after);
+	if (rc == RATION_ENOSPC && ration__full_help(engine, wait_ns))
+		rc = attempt(engine, batch, wait_ns, after);
+	return rc == RATION_ENOSPC ? ration__full_begin(engine) : rc;
+}
+
+static int go_on_alone(struct ration__engine *engine, struct ration__batch *batch, int64_t wait_ns)
+{
+	int rc = ration__local_transact(engine, batch);
+
+	if (engine->full)
+		ration__full_settle(engine, batch, wait_ns);
+	return rc;
+}
+
 static void finish(
 	struct ration__engine *engine, struct ration__batch *batch, const struct aftermath *after)
 {
 	if (after->degraded_news)
-		ration__local_report(engine, after->degraded, after->live);
+		ration__local_report(engine, after->degraded, after->full, after->live);
 	if (after->news_count)
 		ration__news_report(engine, after->news, after->news_count);
 	free(after->news);
@@ -413,12 +325,13 @@ int ration__guard_transact(
 	}
 	queued = engine->ledger_count;
 	ration__operator_follow(engine);
-	rc = attempt(engine, batch, wait_ns, &after);
+	rc = decide_in_store(engine, batch, wait_ns, &after);
 	if (rc == RATION_ESTORE)
-		rc = ration__local_transact(engine, batch);
+		rc = go_on_alone(engine, batch, wait_ns);
 	after.ledger = engine->ledger_count > queued;
 	after.degraded_news = engine->degraded_news;
 	after.degraded = engine->degraded;
+	after.full = engine->degraded ? engine->full : engine->was_full;
 	after.live = engine->live;
 	engine->degraded_news = false;
 	take_news(engine, &after);

@@ -17,6 +17,7 @@ src_libcore_la_SOURCES += \
 	src/guard/engine.h \
 	src/guard/flush.c \
 	src/guard/flush.h \
+	src/guard/full.c \
 	src/guard/guard.c \
 	src/guard/guard.h \
 	src/guard/inspect.c \
@@ -35,6 +36,7 @@ src_libcore_la_SOURCES += \
 	src/guard/news.c \
 	src/guard/nodes.c \
 	src/guard/nodes.h \
+	src/guard/open.c \
 	src/guard/orphan.c \
 	src/guard/permit.c \
 	src/guard/prepaid.c \

@@ -136,19 +136,24 @@ void ration__local_reconciled(struct ration__engine *engine)
 	for (struct ration__grant *grant = engine->grants; grant; grant = grant->next)
 		grant->unwritten = 0;
 	ration__locals_clear(&engine->locals);
-	engine->degraded = false;
+	engine->was_full = engine->full;
+	engine->degraded = engine->full = false;
 	engine->degraded_news = true;
 }
 
-void ration__local_report(struct ration__engine *engine, bool degraded, uint32_t live)
+void ration__local_report(struct ration__engine *engine, bool degraded, bool full, uint32_t live)
 {
+	const char *path = ration__store_path(engine->store);
+
 	if (degraded)
 		ration__engine_log(engine, RATION_LOG_WARNING,
-			"store %s cannot answer: until it does, services go on as their "
-			"on_store_failure says (local: their part among %u members)",
-			ration__store_path(engine->store), live);
+			"store %s %s: until %s, services go on as their on_store_failure says "
+			"(local: their part among %u members)%s",
+			path, full ? "is full" : "cannot answer",
+			full ? "there is room" : "it does", live,
+			full ? "; who starts with a larger store.hot_size makes it larger" : "");
 	else
 		ration__engine_log(engine, RATION_LOG_WARNING,
-			"store %s answers again: what was admitted meanwhile is charged",
-			ration__store_path(engine->store));
+			"store %s %s again: what was admitted meanwhile is charged", path,
+			full ? "has room" : "answers");
 }

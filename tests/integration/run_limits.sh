@@ -113,4 +113,26 @@ fresh
 } >"$folder/jobs"
 run 1 "cannot be in time" run --rate 1/h --burst 1 "$folder/jobs"
 out 'map(select(.line==2))[0].error.code' '"DENIED_DEADLINE"'
+# more key values than the store has room for: on_store_failure decides, and says so once
+fresh
+cat >"$folder/full.yaml" <<END
+store: {hot_size: 1MiB}
+services:
+  seen:
+    uris: ["$url"]
+    on_store_failure: open
+    limits: {calls: {rate: 1/h, burst: 1, per: [tenant]}}
+END
+seq 14000 | sed "s|.*|{\"url\":\"$url/status/204\",\"keys\":{\"tenant\":\"t&\"}}|" >"$folder/jobs"
+timeout -k 5 60 "$ration" run -c "$folder/full.yaml" "$folder/jobs" >"$folder/out" 2>"$folder/err"
+is "a full store, open: exit code" 0 $?
+out 'map(select(.outcome=="ok"))|length' 14000
+out 'map(select(.mode == "open"))|length > 1000' true
+is "it is said once" 1 "$(grep -c 'is full: until there is room' "$folder/err")"
+sed -i 's/1MiB/4MiB/' "$folder/full.yaml"
+sed -i 's/:"t/:"u/' "$folder/jobs"
+timeout -k 5 60 "$ration" run -c "$folder/full.yaml" "$folder/jobs" >"$folder/out" 2>"$folder/err"
+is "a larger one: exit code" 0 $?
+out 'map(select(.outcome=="ok"))|length' 14000
+is "it grows" 1 "$(grep -c 'made larger, 4 MiB' "$folder/err")"
 finish
