@@ -134,18 +134,17 @@ int ration__txn_visit(struct ration__txn *txn, const void *prefix, size_t prefix
 void ration__txn_usage(
 	struct ration__txn *txn, uint64_t *used_bytes, uint64_t *file_bytes, uint64_t *records);
 
-/* hot/ is full: puts fail with RATION_ENOSPC. What helps is asked for here, by who goes on without
- * the store meanwhile.
- *     sweep      deletes up to 2,048 records at rest; returns how many, or an error. Pages that
- * they leave empty can be used two commits later has_room   an eighth of it is free pack       the
- * next begin moves the live records to a new file, when this member did not so for 10 s; a larger
- * one, when its hot_bytes are more than the file has (grows) full       outside: the last
- * transaction failed for that (another RATION_ENOSPC is the disk's)
- */
+/* hot/ is full: puts fail with RATION_ENOSPC. What helps is asked for by who goes on without the
+ * store meanwhile. */
+/* Deletes up to 2,048 records at rest; returns how many, or an error. Pages that they leave empty
+ * can be used two commits later. */
 int ration__txn_sweep(struct ration__txn *txn);
-bool ration__txn_has_room(struct ration__txn *txn);
-bool ration__txn_grows(const struct ration__txn *txn);
+bool ration__txn_has_room(struct ration__txn *txn); /* an eighth is free */
+/* The next begin moves the live records to a new file, when this member did not so for 10 s; to a
+ * larger one where this member's hot_bytes are more than the file has (grows). */
 void ration__txn_pack(struct ration__txn *txn);
+bool ration__txn_grows(const struct ration__txn *txn);
+/* Outside transactions: the last one failed for that (else RATION_ENOSPC was the disk's). */
 bool ration__store_full(const struct ration__store *store);
 
 /* Liveness inside a transaction: looks at slot's lock, without the gate's help. When it is dead its
