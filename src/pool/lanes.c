@@ -210,6 +210,12 @@ struct ration__job *ration__lanes_expired(struct ration__lanes *lanes)
 	job = RATION__CONTAINER(timer, struct ration__job, timer);
 	group = job->lane->queue ? job->lane->queue->group : NULL;
 	denied = group && job->lane->denied_ns >= job->mark_ns;
+	if (!denied && lanes->now_ns < job->deadline_ns && job->conf->timeouts.wait_ns < ASK_NS) {
+		/* nobody came to ask for it: that is no reason to refuse it */
+		ration__heap_set(&lanes->deadlines, &job->timer,
+			ration__min64(job->deadline_ns, lanes->now_ns + ASK_NS));
+		return ration__lanes_expired(lanes);
+	}
 	if (denied) {
 		job->denial = group->denial;
 		job->rule = group->rule;
