@@ -15,6 +15,12 @@ struct ration__rate {
 	int64_t period_ns;
 };
 int ration__parse_rate(const char *text, struct ration__rate *rate);
+static inline double ration__rate_per_second(const struct ration__rate *rate)
+{
+	return rate->count / ((double)rate->period_ns / 1e9);
+}
+#define RATION__RATE_MIN 1e-9 /* per second: of any limit's rate */
+#define RATION__RATE_MAX 1e9
 /* "16MiB", "64KiB", "1MB", "512": bytes */
 int ration__parse_size(const char *text, uint64_t *bytes);
 /* Finite decimal number, no hex, no inf or nan, no trailing text. */

@@ -6,9 +6,6 @@
 #include "base/units.h"
 #include "config/schema.h"
 
-#define RATION__RATE_MIN 1e-9 /* tokens per second */
-#define RATION__RATE_MAX 1e9
-
 struct ration__value {
 	bool is_duration; /* of a burst or span */
 	bool is_rate;	  /* of an amount */
@@ -20,11 +17,6 @@ struct ration__value {
 		double number;
 	};
 };
-
-static inline double ration__rate_per_second(const struct ration__rate *rate)
-{
-	return rate->count / ((double)rate->period_ns / 1e9);
-}
 
 /* 0, or RATION_EINVAL: then setting->expected says what would be right. Lists and texts are only
  * checked. */

@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/units.h"
 
+#define NUMBER_MIN 1e-6
 #define NUMBER_MAX 1e12
 #define SERVICES_NAMED 64 /* in an error */
 
@@ -25,27 +26,38 @@ int ration__command_error(const struct ration__command *c, int rc)
 
 /* ---- what is wanted ---- */
 
-static int parse_number(struct ration__command *c, const char *key, const char *text)
+static int parse_rate(struct ration__command *c, const char *text)
 {
 	struct ration__rate rate;
+	double per_second;
+
+	if (ration__parse_rate(text, &rate) < 0)
+		return ration__error_set(c->err, RATION_EINVAL,
+			"rate: \"%s\": expected a rate such as 3/s, 180/min or 1000/24h", text);
+	per_second = ration__rate_per_second(&rate);
+	if (per_second < RATION__RATE_MIN || per_second > RATION__RATE_MAX)
+		return ration__error_set(c->err, RATION_EINVAL,
+			"rate: \"%s\": expected a rate from 1e-9/s to 1e9/s", text);
+	c->numbers.rate = per_second;
+	return 0;
+}
+
+static int parse_number(struct ration__command *c, const char *key, const char *text)
+{
+	bool burst = strcmp(key, "burst") == 0;
 	double number;
 
-	if (strcmp(key, "rate") == 0) {
-		if (ration__parse_rate(text, &rate) < 0)
-			return ration__error_set(c->err, RATION_EINVAL,
-				"rate: \"%s\": expected a rate such as 3/s, 180/min or 1000/24h",
-				text);
-		c->numbers.rate = rate.count / ((double)rate.period_ns / 1e9);
-		return 0;
-	}
-	if (strcmp(key, "burst") != 0 && strcmp(key, "max") != 0)
+	if (strcmp(key, "rate") == 0)
+		return parse_rate(c, text);
+	if (!burst && strcmp(key, "max") != 0)
 		return ration__error_set(c->err, RATION_EINVAL,
 			"set: \"%s\": expected rate=RATE, burst=NUMBER or max=NUMBER", key);
-	if (ration__parse_number(text, &number) < 0 || number < (*key == 'b') ||
-		number > NUMBER_MAX)
-		return ration__error_set(c->err, RATION_EINVAL,
-			"%s: \"%s\": expected a number of at least %d", key, text, *key == 'b');
-	if (*key == 'b')
+	if (ration__parse_number(text, &number) < 0 || number > NUMBER_MAX ||
+		(burst ? number < 1 : number > 0 && number < NUMBER_MIN))
+		return ration__error_set(c->err, RATION_EINVAL, "%s: \"%s\": expected %s", key,
+			text,
+			burst ? "a number from 1 to 1e12" : "0, or a number from 0.000001 to 1e12");
+	if (burst)
 		c->numbers.burst = number;
 	else
 		c->numbers.max = ration__window_amount(number);

@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include "base/units.h"
 
 #define TTL_MAX_MS INT64_C(3155760000000) /* 100 years */
 #define BATCH 64
@@ -154,6 +155,28 @@ static int force(struct ration__command *c)
 	return ration__command_error(c, ration__operator_put(c->engine, key, length, &setting));
 }
 
+/* Is a number below what a call costs that does not say? Then every such call would be impossible
+ * from here on. A max of 0 is no mistake: nothing at all. */
+static int check_numbers(const struct ration__command *c)
+{
+	const struct ration__operator *numbers = &c->numbers;
+	double estimate = c->rule->limit->estimate;
+	bool burst = numbers->burst > 0 && numbers->burst < estimate;
+	bool max = numbers->max > 0 && numbers->max < ration__window_amount(estimate);
+	char number[32], least[32];
+
+	if (!burst && !max)
+		return 0;
+	ration__format_number(number, sizeof(number),
+		burst ? numbers->burst : (double)numbers->max / RATION__MICRO);
+	ration__format_number(least, sizeof(least), estimate);
+	return ration__error_set(c->err, RATION_EINVAL,
+		"%s: %s: %s is below the limit's estimate: a call that does not say its cost could "
+		"never go; expected at least %s%s",
+		c->text, burst ? "burst" : "max", number, least,
+		burst ? "" : ", or 0 for nothing at all");
+}
+
 /* Numbers that are not named stay as they were set before; the time limit is of them all. */
 static int set(struct ration__command *c)
 {
@@ -173,6 +196,9 @@ static int set(struct ration__command *c)
 		return ration__command_refuse(c, "a rate limit has rate and burst, no max");
 	if (kind != RATION__LIMIT_BUCKET && (numbers->rate > 0 || numbers->burst > 0))
 		return ration__command_refuse(c, "this limit has a max, no rate and burst");
+	rc = check_numbers(c);
+	if (rc < 0)
+		return rc;
 	length = ration__rule_key(key, c->selector.service, c->rule, ration__command_values(c));
 	rc = ration__settings_get(c->engine, key, length, &setting);
 	if (rc < 0 && rc != RATION_EEMPTY)

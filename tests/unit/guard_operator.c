@@ -329,6 +329,28 @@ Test(operator, a_burst_that_is_not_named_stays_the_definitions)
 	cr_assert_eq(let_through(&acme, RATION__SUCCESS), 5);
 }
 
+Test(operator, numbers_below_the_estimate_are_refused)
+{
+	const struct ration__pair acme = {"tenant", "acme"};
+
+	add_rate(&f, "tokens", 1, 100);
+	f.rules.limits[0].estimate = 10;
+	add_quota(&f, "daily", 100, 24 * 3600 * S)->estimate = 10;
+	per(&f.rules.limits[1], "tenant");
+	define(&f);
+	refused("api/tokens", "set rate=2/s burst=5", 0, RATION_EINVAL,
+		"burst: 5 is below the limit's estimate", "at least 10");
+	refused("api/daily/acme", "set max=9.5", 0, RATION_EINVAL,
+		"max: 9.5 is below the limit's estimate", "at least 10, or 0 for nothing at all");
+	cr_assert_eq(state_of(NULL, "tokens").rate, 1, "nothing was done");
+	control("api/tokens", "set burst=10", 0);
+	control("api/daily/acme", "set max=10", 0);
+	cr_assert_eq(state_of(NULL, "tokens").limit, 10);
+	cr_assert_eq(state_of(&acme, "daily").limit, 10);
+	control("api/daily/acme", "set max=0", 0);
+	cr_assert_eq(state_of(&acme, "daily").limit, 0);
+}
+
 Test(operator, what_is_set_for_a_value_leaves_what_is_set_for_all)
 {
 	const struct ration__pair acme = {"tenant", "acme"};
@@ -786,7 +808,11 @@ Test(operator, what_is_wrong_is_answered_with_what_would_be_right)
 	refused("api/calls", "set", 0, RATION_EINVAL, "expected numbers", "set rate=5/s");
 	refused("api/calls", "set rate", 0, RATION_EINVAL, "\"rate\"", "KEY=NUMBER");
 	refused("api/calls", "set rate=5", 0, RATION_EINVAL, "\"5\"", "such as 3/s");
-	refused("api/calls", "set burst=0.5", 0, RATION_EINVAL, "\"0.5\"", "at least 1");
+	refused("api/calls", "set rate=1e10/s", 0, RATION_EINVAL, "\"1e10/s\"", "to 1e9/s");
+	refused("api/calls", "set burst=0.5", 0, RATION_EINVAL, "\"0.5\"", "from 1 to 1e12");
+	refused("api/calls", "set burst=1e13", 0, RATION_EINVAL, "\"1e13\"", "from 1 to 1e12");
+	refused("api/daily", "set max=1e99", 0, RATION_EINVAL, "\"1e99\"", "to 1e12");
+	refused("api/daily", "set max=1e-7", 0, RATION_EINVAL, "\"1e-7\"", "0, or a number");
 	refused("api/calls", "set cost=5", 0, RATION_EINVAL, "\"cost\"", "max=NUMBER");
 	refused("api/calls", "set max=5", 0, RATION_EINVAL, "rate and burst", "no max");
 	refused("api/daily", "set burst=5", 0, RATION_EINVAL, "has a max", "no rate");
