@@ -55,7 +55,8 @@ RATION_EXPORT int ration_request_add_query(
 	ration_request *request, const char *name, const char *value);
 RATION_EXPORT int ration_request_set_body(
 	ration_request *request, const void *body, size_t length, const char *content_type);
-/* Key values choose the limits' records ("per: [tenant]"). */
+/* Key values choose the limits' records ("per: [tenant]"). The names "node" and "service" are ours,
+ * and refused: the key `node` is the node that an attempt goes to. */
 RATION_EXPORT int ration_request_set_key(
 	ration_request *request, const char *name, const char *value);
 /* unit as the limits name it; "" or "calls" is the number of requests, 1 unless set. */

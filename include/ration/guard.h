@@ -49,8 +49,9 @@ RATION_EXPORT void ration_guard_close(ration_guard *guard);
 
 /* A permit that is not held yet; reused for any number of calls. NULL: out of memory. [any] */
 RATION_EXPORT ration_permit *ration_permit_new(ration_guard *guard);
-/* Key values choose the records ("per: [agent, tool]"); not while held. 0, RATION_EBUSY,
- * RATION_EINVAL, RATION_ETOOBIG, RATION_ENOMEM. [1] */
+/* Key values choose the records ("per: [agent, tool]"); not while held. "node" says which node the
+ * call goes to (`per: [node]`); "service" is no key. 0, RATION_EBUSY, RATION_EINVAL,
+ * RATION_ETOOBIG, RATION_ENOMEM. [1] */
 RATION_EXPORT int ration_permit_set_key(ration_permit *permit, const char *name, const char *value);
 /* What the next call costs, in the unit that limits name ("tokens"); "" or "calls" is the number of
  * calls, 1 unless set. 0, RATION_EBUSY, RATION_EINVAL. [1] */

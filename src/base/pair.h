@@ -7,10 +7,20 @@
 struct ration__pair {
 	const char *name, *value;
 };
+/* Names of keys that no call gives by itself: the URI of the node that an attempt goes to, and the
+ * service, which is the same for all calls that are told apart by keys and so stands for none. */
+#define RATION__KEY_NODE "node"
+#define RATION__KEY_SERVICE "service"
+
 struct ration__cost {
 	const char *unit; /* "": number of calls */
 	double cost;
 };
+
+static inline int ration__key_is_ours(const char *name)
+{
+	return strcmp(name, RATION__KEY_NODE) == 0 || strcmp(name, RATION__KEY_SERVICE) == 0;
+}
 
 static inline const char *ration__unit_of(const char *name)
 {

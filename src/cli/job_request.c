@@ -10,6 +10,7 @@
 #include <unistd.h>
 #include "base/buffer.h"
 #include "base/error.h"
+#include "base/pair.h"
 #include "base/units.h"
 #include "http/request.h"
 #include "http/url.h"
@@ -30,6 +31,11 @@ static int member_failed(ration_error **err, int rc, const char *member, const c
 {
 	if (rc == 0)
 		return 0;
+	if (name && !strcmp(member, "keys") && ration__key_is_ours(name))
+		return ration__error_set(err, rc,
+			"keys.%s: \"node\" and \"service\" are no names of yours: ration knows what "
+			"they are of each attempt",
+			name);
 	return ration__error_set(err, rc, "%s%s%.100s: %s", member, name ? "." : "",
 		name ? name : "", ration_strerror(rc));
 }

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/pair.h"
 #include "base/util.h"
 #include "client/store.h"
 
@@ -114,7 +115,7 @@ int ration_permit_set_key(ration_permit *permit, const char *name, const char *v
 	char *own_name, *own_value;
 	size_t at = 0;
 
-	if (!permit || !name || !name[0] || !value)
+	if (!permit || !name || !name[0] || !value || strcmp(name, RATION__KEY_SERVICE) == 0)
 		return RATION_EINVAL;
 	if (permit->grant.seq)
 		return RATION_EBUSY;

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/pair.h"
 #include "config/profile.h"
 #include "config/value.h"
 
@@ -27,16 +28,19 @@ static int compare_names(const void *a, const void *b)
 	return strcmp(a, b);
 }
 
-/* Sorted: the order in which keys are named must not make another definition. */
+/* Sorted: the order in which keys are named must not make another definition. "service" among them
+ * stands for none. */
 static void store_names(char *to, size_t width, const char *text)
 {
 	struct ration__list list;
+	char name[RATION__KEYNAME_MAX];
 	size_t count = 0;
 
 	memset(to, 0, width);
 	ration__list_init(&list, text);
-	while (ration__list_next(&list, to + count * RATION__KEYNAME_MAX, RATION__KEYNAME_MAX) == 1)
-		count++;
+	while (ration__list_next(&list, name, sizeof(name)) == 1)
+		if (strcmp(name, RATION__KEY_SERVICE) != 0)
+			strcpy(to + count++ * RATION__KEYNAME_MAX, name);
 	qsort(to, count, RATION__KEYNAME_MAX, compare_names);
 }
 

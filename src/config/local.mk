@@ -8,6 +8,7 @@ src_libcore_la_SOURCES += \
 	src/config/effective.c src/config/effective.h \
 	src/config/fairness.c \
 	src/config/file.c src/config/file.h \
+	src/config/keys.c \
 	src/config/limit.c src/config/limit.h \
 	src/config/lookup.c \
 	src/config/overlay.c \

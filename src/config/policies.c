@@ -40,17 +40,6 @@ static int fail_either(
 
 /* ---- breaker ---- */
 
-/* "service" among the keys stands for none. */
-static void drop_service(char per[RATION__PER_MAX][RATION__KEYNAME_MAX])
-{
-	size_t kept = 0;
-
-	for (size_t i = 0; i < RATION__PER_MAX && *per[i]; i++)
-		if (strcmp(per[i], "service") != 0)
-			memmove(per[kept++], per[i], RATION__KEYNAME_MAX);
-	memset(per[kept], 0, (RATION__PER_MAX - kept) * RATION__KEYNAME_MAX);
-}
-
 static int compile_window(const struct policies *p)
 {
 	struct ration__breaker_conf *breaker = &p->rules->breaker;
@@ -105,7 +94,6 @@ static int compile_breaker(const struct policies *p)
 		breaker->trip_after = 0;
 	if (breaker->mode == RATION__BREAKER_DISABLED) /* none: it costs nothing either */
 		memset(breaker, 0, sizeof(*breaker));
-	drop_service(p->rules->breaker_per);
 	return 0;
 }
 
@@ -174,6 +162,9 @@ static int compile_per_key(const struct policies *p)
 		"services.*.concurrency.per_key.initial", "services.*.concurrency.per_key.min",
 		"services.*.concurrency.per_key.growth"};
 
+	if (entry_of(p, others[0]) && !*p->rules->place_per[0])
+		return fail(p, others[0],
+			"names no key: the limit of the service as a whole is concurrency.max");
 	if (limit->max && !*p->rules->place_per[0])
 		return fail(p, c.max, "needs per as well, such as per: [tenant]");
 	for (size_t i = 0; i < RATION__COUNT(others) && !limit->max; i++)

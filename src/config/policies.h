@@ -5,6 +5,8 @@
 #include "config/bind.h"
 #include "guard/rules.h"
 
+/* keys.c: nowhere where a call's own key is meant stands one of ours. 0, RATION_ECONFIG. */
+int ration__keys_check(const ration_config *config, const char *service, ration_error **err);
 /* Contradictions, and what follows from other settings; what is plain was bound before.
  * 0, RATION_ECONFIG. */
 int ration__policies_compile(const ration_config *config, const char *service,

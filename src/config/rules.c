@@ -129,7 +129,9 @@ int ration__config_rules(const ration_config *config, const char *service,
 	snprintf(rules->service, sizeof(rules->service), "%s", service);
 	ration__bind_all(config, RATION__TARGET_RULES, "services.*.", service, NULL, rules);
 	compile_waits(config, service, &rules->own);
-	rc = compile_limits(config, service, rules, err);
+	rc = ration__keys_check(config, service, err);
+	if (rc == 0)
+		rc = compile_limits(config, service, rules, err);
 	if (rc == 0)
 		rc = ration__policies_compile(config, service, rules, err);
 	if (rc == 0)

@@ -32,7 +32,7 @@
 #define DURATION RATION__TYPE_DURATION
 #define UINT RATION__TYPE_UINT
 #define DURATION_EXPECTED "a duration such as 250ms, 30s or 1h30m"
-#define NAMES_EXPECTED "a list of at most 4 key names, such as [agent, tool]"
+#define NAMES_EXPECTED "a list of at most 4 different key names, such as [agent, tool]"
 #define URIS_EXPECTED \
 	"a list of at most 32 http:// or https:// URIs without user, query or fragment"
 #define FILE_EXPECTED "a file's path; ~ is not expanded"

@@ -150,6 +150,19 @@ static size_t list_max(const struct ration__setting *setting)
 	}
 }
 
+/* Is it one of the first items, too? */
+static bool is_repeated(const char *text, const char *item, size_t before)
+{
+	struct ration__list list;
+	char other[ITEM_MAX];
+
+	ration__list_init(&list, text);
+	while (before-- > 0 && ration__list_next(&list, other, sizeof(other)) == 1)
+		if (!strcmp(other, item))
+			return true;
+	return false;
+}
+
 static int check_list(const struct ration__setting *setting, const char *text)
 {
 	size_t max = list_max(setting);
@@ -162,7 +175,8 @@ static int check_list(const struct ration__setting *setting, const char *text)
 		rc = ration__list_next(&list, item, sizeof(item));
 		if (rc == 0)
 			break;
-		if (rc < 0 || ++count > max || !item_ok(setting, item))
+		if (rc < 0 || ++count > max || !item_ok(setting, item) ||
+			(setting->type == RATION__TYPE_NAMES && is_repeated(text, item, count - 1)))
 			return RATION_EINVAL;
 		rc = 0;
 	}

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include "base/pair.h"
 #include "config/limit.h"
 #include "config/value.h"
 
@@ -30,6 +31,10 @@ int ration__when_compile(
 			return ration__bind_fail(entry, NULL, NULL, NULL, err,
 				"a limit looks at no more than 2 keys");
 		ration__path_parse(entry->path, &path);
+		if (!strcmp(ration__path_part(&path, 6), RATION__KEY_SERVICE))
+			return ration__bind_fail(entry, NULL, NULL, NULL, err,
+				"\"service\" is no key that a call gives: it stands for the "
+				"service");
 		snprintf(limit->when.keys[i].name, sizeof(limit->when.keys[i].name), "%s",
 			ration__path_part(&path, 6));
 		values = limit->when.keys[i].values;

@@ -25,7 +25,7 @@ static int set_key(ration_request *request, const char *name, const char *value)
 	size_t at = 0;
 	int order = 1;
 
-	if (!name || !*name || !value)
+	if (!name || !*name || !value || ration__key_is_ours(name))
 		return RATION_EINVAL;
 	if (strlen(name) > RATION__KEY_NAME_MAX || strlen(value) > RATION__KEY_VALUE_MAX)
 		return RATION_ETOOBIG;

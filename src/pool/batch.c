@@ -19,8 +19,8 @@ static int make_keyset(struct ration__lanes *lanes, struct ration__lane *lane, c
 	const char *at = lane->keys;
 	size_t count = 0;
 
-	if (lane->of) /* first, so that it stands for one that the caller gave */
-		keys[count++] = (struct ration__pair){RATION__NODE_KEY, ration__node_uri(lane->of)};
+	if (lane->of) /* no request has a key of that name */
+		keys[count++] = (struct ration__pair){RATION__KEY_NODE, ration__node_uri(lane->of)};
 	for (uint8_t i = 0; i < lane->key_count; i++) {
 		keys[count].name = at;
 		at += strlen(at) + 1;

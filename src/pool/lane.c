@@ -159,7 +159,7 @@ static const char *find_key(const char *keys, uint8_t count, const char *name)
 
 const char *ration__lane_key(const struct ration__lane *lane, const char *name)
 {
-	if (lane->of && strcmp(name, RATION__NODE_KEY) == 0)
+	if (lane->of && strcmp(name, RATION__KEY_NODE) == 0)
 		return ration__node_uri(lane->of);
 	return find_key(lane->keys, lane->key_count, name);
 }

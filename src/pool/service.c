@@ -75,9 +75,9 @@ bool ration__service_rule_by_node(const struct ration__pool_service *service, in
 	bool named = false;
 
 	for (int i = 0; per && i < RATION__PER_MAX && per[i][0]; i++)
-		named |= strcmp(per[i], RATION__NODE_KEY) == 0;
+		named |= strcmp(per[i], RATION__KEY_NODE) == 0;
 	for (int i = 0; limit && i < RATION__WHEN_KEYS; i++)
-		named |= strcmp(limit->when.keys[i].name, RATION__NODE_KEY) == 0;
+		named |= strcmp(limit->when.keys[i].name, RATION__KEY_NODE) == 0;
 	return named;
 }
 
@@ -128,5 +128,5 @@ bool ration__service_node_cools(const struct ration__pool_service *service)
 	const char(*per)[RATION__KEYNAME_MAX] = service->rules.cooldown_per;
 
 	return service->nodes && ration__nodes_count(service->nodes) > 1 &&
-	       (!per[0][0] || (!strcmp(per[0], RATION__NODE_KEY) && !per[1][0]));
+	       (!per[0][0] || (!strcmp(per[0], RATION__KEY_NODE) && !per[1][0]));
 }

@@ -29,9 +29,6 @@ struct ration__fairness {
 	size_t weight_count;
 };
 
-/* The key whose value is the URI of the node that an attempt goes to. */
-#define RATION__NODE_KEY "node"
-
 /* What would have happened without `mode: observe`. Relaxed: figures, not signals. */
 struct ration__observed {
 	_Atomic uint64_t waits, refusals;

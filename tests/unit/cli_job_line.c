@@ -266,6 +266,8 @@ static const struct refusal refusals[] = {
 	{"{\"path\":\"/\",\"url\":\"http://h/\"}", RATION_EINVAL, "not both"},
 	{"{\"path\":\"x\"}", RATION_EURL, "path"},
 	{"{\"path\":\"/\",\"foo\":1}", RATION_EINVAL, "unknown key \"foo\""},
+	{"{\"path\":\"/\",\"keys\":{\"node\":\"a\"}}", RATION_EINVAL,
+		"keys.node: \"node\" and \"service\" are no names of yours"},
 	{"{\"path\":\"/\",\"Deadline\":\"3s\"}", RATION_EINVAL, "unknown key \"Deadline\""},
 	{"{\"path\":\"/\",\"deadline\":\"3\"}", RATION_EINVAL, "deadline: \"3\""},
 	{"{\"path\":\"/\",\"deadline\":3}", RATION_EINVAL, "deadline: expected a duration"},

@@ -172,6 +172,8 @@ Test(config, ranges_hold_at_both_ends)
 		{"services.x.limits.a.max", "0.000001", "0"},
 		{"services.x.limits.a.per", "[a, b, c, d]", "[a, b, c, d, e]"},
 		{"services.x.limits.a.per", "[]", "[a,,b]"},
+		{"services.x.limits.a.per", "[a, b]", "[a, b, a]"},
+		{"services.x.required_keys", "[a]", "[a, \"a\"]"},
 		{"services.x.limits.a.per", "a, \"b\"", "[a b]"},
 		{"services.x.limits.a.per", "abc", "[a"},
 		{"services.x.quotas.a.durable", "sync", "async"},

@@ -421,6 +421,61 @@ Test(config_policies, a_service_has_at_most_64_overrides)
 	ration_config_free(config);
 }
 
+/* ---- keys that are ours ---- */
+
+Test(config_policies, a_rule_per_service_has_no_keys)
+{
+	struct ration__rules rules;
+
+	compile_into(N "limits: {a: {rate: 1/s, per: [service]}, b: {rate: 1/s, per: [tenant, "
+		       "service, node]}}, breaker: {per: [service]}, cooldown: {per: service}, "
+		       "concurrency: {per_key: {per: [service, agent], max: 2}}}}",
+		&rules);
+	cr_expect_str_eq(rules.limits[0].per[0], "");
+	cr_expect_str_eq(rules.limits[1].per[0], "node");
+	cr_expect_str_eq(rules.limits[1].per[1], "tenant");
+	cr_expect_str_eq(rules.limits[1].per[2], "");
+	cr_expect_str_eq(rules.breaker_per[0], "");
+	cr_expect_str_eq(rules.cooldown_per[0], "");
+	cr_expect_str_eq(rules.place_per[0], "agent");
+	cr_expect_str_eq(rules.place_per[1], "");
+	compile_into(N "required_keys: [node], limits: {a: {rate: 1/s, per: [node]}}}}", &rules);
+	cr_expect_str_eq(rules.own.required_keys[0], "node", "of what is no HTTP");
+}
+
+Test(config_policies, keys_that_no_call_gives_are_refused)
+{
+	static const char *const cases[][2] = {
+		{"uris: 'http://h', required_keys: [tenant, node]",
+			"34: services.n.required_keys: \"node\" is no key that a call gives: it is "
+			"the node that the call goes to"},
+		{"required_keys: [service]",
+			"16: services.n.required_keys: \"service\" is no key that a call gives: it "
+			"stands for the service"},
+		{"uris: 'http://h', auth: {bearer: x, per: [node]}",
+			"42: services.n.auth.per: \"node\" is no key that a call gives: it is the "
+			"node that the call goes to"},
+		{"uris: 'http://h', auth: {bearer_file: '/tmp/{service}'}",
+			"39: services.n.auth.bearer_file: \"service\" is no key that a call gives: "
+			"it stands for the service"},
+		{"fairness: {per: service}",
+			"17: services.n.fairness.per: \"service\" is no key that a call gives: it "
+			"stands for the service"},
+		{"limits: {a: {rate: 1/s, when: {keys: {service: x}}}}",
+			"48: services.n.limits.a.when.keys.service: \"service\" is no key that a "
+			"call gives: it stands for the service"},
+		{"limits: {a: {rate: 1/s, per: [service], overrides: {b: {rate: 2/s}}}}",
+			"63: services.n.limits.a.overrides.b.rate: overrides need per with one "
+			"key, such as per: [agent], whose values they name"},
+		{"concurrency: {per_key: {per: [service], max: 2}}",
+			"30: services.n.concurrency.per_key.per: names no key: the limit of the "
+			"service as a whole is concurrency.max"},
+	};
+
+	for (size_t i = 0; i < RATION__COUNT(cases); i++)
+		expect_text_refused(cases[i][0], cases[i][1]);
+}
+
 /* ---- quotas and true costs ---- */
 
 Test(config_policies, quotas_by_the_calendar_and_their_warnings)

@@ -241,6 +241,7 @@ Test(permit, arguments_are_checked)
 	open_service("tool", true);
 	memset(big, 'x', sizeof(big) - 1);
 	big[sizeof(big) - 1] = 0;
+	cr_assert_eq(ration_permit_set_key(permit, "service", "v"), RATION_EINVAL);
 	cr_assert_eq(ration_permit_set_key(permit, "", "v"), RATION_EINVAL);
 	cr_assert_eq(ration_permit_set_key(permit, "agent", NULL), RATION_EINVAL);
 	cr_assert_eq(ration_permit_set_key(permit, "agent", big), RATION_ETOOBIG);
