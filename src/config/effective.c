@@ -109,6 +109,9 @@ const char *ration__effective_preset(
 
 bool ration__service_takes(const char *leaf, const struct ration__rules *rules)
 {
+	static const char *const of_breaker[] = {"breaker.open_for", "breaker.probes",
+		"breaker.open_factor", "breaker.open_jitter", "breaker.counts"};
+
 	if (!strcmp(leaf, "concurrency.initial") || !strcmp(leaf, "concurrency.min"))
 		return learns(&rules->concurrency);
 	if (!strcmp(leaf, "concurrency.growth"))
@@ -123,7 +126,12 @@ bool ration__service_takes(const char *leaf, const struct ration__rules *rules)
 	if (!strcmp(leaf, "breaker.window") || !strcmp(leaf, "breaker.min_calls"))
 		return has_rates(rules);
 	if (!strcmp(leaf, "breaker.close_after"))
-		return !has_rates(rules);
+		return rules->breaker.trip_after && !has_rates(rules);
+	if (!strcmp(leaf, "breaker.open_max"))
+		return rules->breaker.open_factor > 1 || rules->breaker.open_jitter > 0;
+	for (size_t i = 0; i < RATION__COUNT(of_breaker); i++)
+		if (!strcmp(leaf, of_breaker[i]))
+			return ration__breaker_exists(&rules->breaker);
 	if (!strcmp(leaf, "breaker.slow_after"))
 		return rules->breaker.slow_rate > 0;
 	return true;

@@ -66,6 +66,31 @@ static int compile_window(const struct policies *p)
 	return 0;
 }
 
+/* Settings that would do nothing. Not of a breaker that is switched off or forced open: that is for
+ * a time, and the rest is kept for later. */
+static int check_idle(const struct policies *p)
+{
+	static const char *const of_all[] = {"services.*.breaker.open_for",
+		"services.*.breaker.close_after", "services.*.breaker.probes",
+		"services.*.breaker.open_factor", "services.*.breaker.open_max",
+		"services.*.breaker.open_jitter", "services.*.breaker.counts"};
+	const struct ration__breaker_conf *breaker = &p->rules->breaker;
+
+	if (breaker->mode != RATION__BREAKER_AUTO)
+		return 0;
+	for (size_t i = 0; !ration__breaker_exists(breaker) && i < RATION__COUNT(of_all); i++)
+		if (entry_of(p, of_all[i]))
+			return fail(p, of_all[i],
+				"there is no breaker: trip_after is off, and neither failure_rate "
+				"nor slow_rate is set");
+	if (entry_of(p, "services.*.breaker.open_max") && breaker->open_factor <= 1 &&
+		breaker->open_jitter == 0)
+		return fail(p, "services.*.breaker.open_max",
+			"needs open_factor above 1 or open_jitter as well: the time open never "
+			"grows");
+	return 0;
+}
+
 static int compile_breaker(const struct policies *p)
 {
 	static const char *const of_rates[] = {
@@ -92,6 +117,9 @@ static int compile_breaker(const struct policies *p)
 		return fail(p, "services.*.breaker.open_max", "is below open_for");
 	if (rates && !entry_of(p, "services.*.breaker.trip_after"))
 		breaker->trip_after = 0;
+	rc = check_idle(p);
+	if (rc < 0)
+		return rc;
 	if (breaker->mode == RATION__BREAKER_DISABLED) /* none: it costs nothing either */
 		memset(breaker, 0, sizeof(*breaker));
 	return 0;
@@ -210,13 +238,21 @@ static int compile_concurrency(const struct policies *p)
 
 static int compile_budget(const struct policies *p)
 {
+	static const char *const others[] = {"services.*.retry.budget.retry",
+		"services.*.retry.budget.throttle", "services.*.retry.budget.success"};
 	struct ration__budget_conf *budget = &p->rules->budget;
 	uint32_t most = budget->retry_cost > budget->throttle_cost ? budget->retry_cost
 								   : budget->throttle_cost;
 
-	if (!entry_of(p, "services.*.retry.budget.capacity") &&
-		ration__place_exists(p->config, p->service))
-		budget->capacity = BUDGET_CAPACITY;
+	if (!entry_of(p, "services.*.retry.budget.capacity")) {
+		if (ration__place_exists(p->config, p->service))
+			budget->capacity = BUDGET_CAPACITY;
+		for (size_t i = 0; !budget->capacity && i < RATION__COUNT(others); i++)
+			if (entry_of(p, others[i]))
+				return fail(p, others[i],
+					"needs capacity as well: a service without uris has no "
+					"budget unless it is set");
+	}
 	if (!budget->capacity || budget->capacity >= most)
 		return 0;
 	if (entry_of(p, "services.*.retry.budget.capacity"))

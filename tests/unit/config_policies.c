@@ -28,6 +28,8 @@ static void service_into(const char *text, struct ration__service_conf *conf)
 	ration_config_free(config);
 }
 
+static void expect_same(const ration_config *a, const ration_config *b, const char *service);
+
 static void expect_text_refused(const char *settings, const char *error)
 {
 	char text[1024], whole[1024];
@@ -755,6 +757,18 @@ Test(config_policies, breakers_and_budgets_that_contradict_are_refused)
 			"are never looked at"},
 		{"breaker: {open_for: 2m, open_max: 1m}",
 			"35: services.n.breaker.open_max: is below open_for"},
+		{"breaker: {open_max: 2h}",
+			"21: services.n.breaker.open_max: needs open_factor above 1 or open_jitter "
+			"as well: the time open never grows"},
+		{"breaker: {trip_after: off, open_for: 2m}",
+			"38: services.n.breaker.open_for: there is no breaker: trip_after is off, "
+			"and neither failure_rate nor slow_rate is set"},
+		{"breaker: {counts: attempts, trip_after: off}",
+			"19: services.n.breaker.counts: there is no breaker: trip_after is off, "
+			"and neither failure_rate nor slow_rate is set"},
+		{"retry: {budget: {success: 2}}",
+			"27: services.n.retry.budget.success: needs capacity as well: a service "
+			"without uris has no budget unless it is set"},
 		{"retry: {budget: {capacity: 13}}",
 			"28: services.n.retry.budget.capacity: is below what one retry costs: there "
 			"would be none"},
@@ -768,6 +782,35 @@ Test(config_policies, breakers_and_budgets_that_contradict_are_refused)
 
 	for (size_t i = 0; i < RATION__COUNT(cases); i++)
 		expect_text_refused(cases[i][0], cases[i][1]);
+}
+
+/* For a time: what is set otherwise waits for it to be over. */
+Test(config_policies, what_is_switched_off_keeps_its_settings)
+{
+	static const char *const texts[] = {
+		"breaker: {mode: disabled, trip_after: 3, open_for: 5s, open_max: 2h}",
+		"breaker: {mode: disabled, trip_after: off, close_after: 2}",
+		"breaker: {mode: open, trip_after: off, open_for: 5s, probes: 3}",
+		"breaker: {trip_after: off, per: [tenant]}", /* may be forced open for each */
+		"uris: 'http://h', retry: {budget: {capacity: off, retry: 3}}",
+		"retry: {budget: {capacity: off, throttle: 3}}",
+	};
+
+	for (size_t i = 0; i < RATION__COUNT(texts); i++) {
+		char text[256], *dump = NULL;
+		ration_error *err = NULL;
+		ration_config *config, *again;
+
+		snprintf(text, sizeof(text), N "%s}}", texts[i]);
+		config = loaded(text);
+		cr_assert_eq(
+			ration_config_dump(config, &dump, &err), 0, "%s", ration_error_text(err));
+		again = loaded(dump);
+		expect_same(config, again, "n");
+		ration_config_free(again);
+		ration_config_free(config);
+		free(dump);
+	}
 }
 
 Test(config_policies, the_retry_budget_is_on_where_there_is_a_server)
