@@ -40,7 +40,8 @@ enum ration_outcome {
 	RATION_IGNORED = 3,   /* says nothing about its health; a probe is given back */
 };
 
-/* Opens the store and registers the service's definition. Blocks on the store's files. [1]
+/* Opens the store and registers the service's definition. Blocks on the store's files. A guard has
+ * no queue: who waits are its callers, and `fairness` and priorities are not for them. [1]
  * The guard keeps nothing of config. 0, RATION_ESERVICE, RATION_ECONFIG, or a store error. */
 RATION_EXPORT int ration_guard_open(
 	const ration_config *config, const char *service, ration_guard **guard, ration_error **err);

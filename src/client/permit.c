@@ -20,6 +20,17 @@ static void free_guard(ration_guard *guard)
 	free(guard);
 }
 
+/* A guard has no queue whose turns could be shared, but a mistake is one wherever it is read. */
+static int check_fairness(const ration_config *config, const char *service, ration_error **err)
+{
+	struct ration__fairness_conf fairness;
+	int rc = ration__config_fairness(config, service, &fairness, err);
+
+	if (rc == 0)
+		ration__fairness_conf_fini(&fairness);
+	return rc;
+}
+
 int ration_guard_open(
 	const ration_config *config, const char *service, ration_guard **out, ration_error **err)
 {
@@ -35,6 +46,8 @@ int ration_guard_open(
 	rules = calloc(1, sizeof(*rules));
 	rc = guard && rules ? ration__config_rules(config, service, rules, err)
 			    : ration__error_set(err, RATION_ENOMEM, "out of memory");
+	if (rc == 0)
+		rc = check_fairness(config, service, err);
 	if (rc == 0)
 		rc = ration__config_service(config, service, &guard->conf, err);
 	if (rc == 0)

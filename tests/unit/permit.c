@@ -96,6 +96,18 @@ static void use(enum ration_outcome outcome)
 	cr_assert_eq(ration_permit_release(permit, outcome), 0);
 }
 
+Test(permit, what_a_client_refuses_a_guard_refuses)
+{
+	ration_error *err = NULL;
+
+	config = new_config(true);
+	cr_assert_eq(ration_config_set(config, "services.tool.fairness.weights.a", "3", NULL), 0);
+	cr_assert_eq(ration_guard_open(config, "tool", &guard, &err), RATION_ECONFIG);
+	cr_assert(strstr(ration_error_text(err), "weights need fairness.per"), "%s",
+		ration_error_text(err));
+	ration_error_free(err);
+}
+
 /* ---- deciding ---- */
 
 Test(permit, N1_a_rate_denies_and_says_why)
