@@ -108,6 +108,9 @@ int ration__denial_text(char *out, size_t size, const struct ration__guard *guar
 	when(time, sizeof(time), ask, now_ns);
 	if (ask->denial == RATION_DENIED_COOLDOWN) /* the service is what was asked for */
 		return snprintf(out, size, "%s%s%s", reason, time[0] ? ": " : "", time);
+	if (ask->denial == RATION_DENIED_QUEUE) /* whatever it would have waited for */
+		return snprintf(out, size, "%s: concurrency.queue of %s is full", reason,
+			guard->own.service);
 	if (!limit_name(guard, ask->rule, name, &quota))
 		snprintf(name, sizeof(name), "%s", guard->own.service);
 	whose[0] = 0;

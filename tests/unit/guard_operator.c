@@ -1010,6 +1010,7 @@ Test(operator, denials_in_words)
 	struct ration__ask one = {.denial = RATION_DENIED_CONCURRENCY, .rule = RATION__RULE_PLACE};
 	char text[128];
 
+	add_rate(&f, "calls", 1, 5);
 	f.rules.place = (struct ration__concurrency_conf){.max = 5};
 	snprintf(f.rules.place_per[0], sizeof(f.rules.place_per[0]), "tenant");
 	snprintf(f.rules.place_per[1], sizeof(f.rules.place_per[1]), "tool");
@@ -1024,7 +1025,10 @@ Test(operator, denials_in_words)
 	one = (struct ration__ask){
 		.denial = RATION_DENIED_QUEUE, .rule = RATION__RULE_CONCURRENCY, .at_ns = S};
 	ration__denial_text(text, sizeof(text), f.guard, &one, 0);
-	cr_assert_str_eq(text, "too many wait already: api");
+	cr_assert_str_eq(text, "too many wait already: concurrency.queue of api is full");
+	one.rule = 0; /* a guard's caller that would wait for tokens */
+	ration__denial_text(text, sizeof(text), f.guard, &one, 0);
+	cr_assert_str_eq(text, "too many wait already: concurrency.queue of api is full");
 	one = (struct ration__ask){
 		.denial = RATION_DENIED_BREAKER, .rule = RATION__RULE_BREAKER, .at_ns = 7 * S};
 	ration__denial_text(text, sizeof(text), f.guard, &one, 0);
