@@ -82,7 +82,7 @@ struct ration__limit {
 					   ends */
 };
 
-/* Other numbers for one value of a limit's first key. */
+/* Other numbers for one value of a limit's only key. */
 struct ration__override {
 	char value[96];
 	uint32_t limit; /* index */
