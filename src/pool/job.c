@@ -96,10 +96,11 @@ const char *ration__job_method(const struct ration__job *job)
 const char *ration__job_path(const struct ration__job *job)
 {
 	const struct ration__call *call = ration__job_call(job);
-	const char *path = ration__call_text(call, call->target), *base = job->conf->base;
+	const char *path = ration__call_text(call, call->target);
+	const char *base = ration__call_pin(call, job->conf);
 	size_t length;
 
-	if (!(call->flags & RATION__CALL_ORIGIN))
+	if (!base) /* below the base already */
 		return path;
 	base += ration__call_origin_length(base);
 	length = strlen(base);

@@ -208,8 +208,10 @@ Test(pool_parts, who_waits_for_a_place_gets_the_next_or_learns_that_none_will_co
 
 static void check_path(const char *base, const char *target, const char *path)
 {
+	const char *nodes[] = {base, "https://other/v2"};
 	ration_request *request = ration_request_new("s", "PUT", target);
-	struct ration__service_conf conf = {.name = "s", .base = base};
+	struct ration__service_conf conf = {
+		.name = "s", .base = base, .nodes = nodes, .node_count = RATION__COUNT(nodes)};
 	struct ration__pool_service service = {.conf = &conf};
 	struct ration__request_view view;
 	struct ration__job *job;
@@ -230,6 +232,9 @@ Test(pool_parts, path_is_the_requests_own)
 	check_path("http://h/api", "http://h/apix/v1", "/apix/v1");
 	check_path("http://h/api", "http://h/other", "/other");
 	check_path("http://h/api", "http://h/api", "");
+	check_path("http://h/api", "https://other/v2/x", "/x");
+	check_path("http://h/api", "https://other/api/x", "/api/x");
+	check_path("http://h/api", "/a/../b%2Fc", "/a/../b%2Fc"); /* as it stands */
 }
 
 /* ---- what a flight remembers ---- */
