@@ -14,7 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
-#include "base/units.h"
+#include "guard/difference.h"
 
 struct definition {
 	int64_t rest_at_ns; /* never */
@@ -117,63 +117,6 @@ int ration__definition_read(struct ration__engine *engine, struct ration__txn *t
 	return rc;
 }
 
-static void limit_words(char *out, size_t size, const struct ration__limit *limit)
-{
-	char number[32], duration[32];
-
-	if (limit->kind == RATION__LIMIT_ADAPTIVE) {
-		snprintf(out, size, "%s: adaptive %.3g/s (%.3g to %.3g)", limit->name,
-			limit->adaptive.initial, limit->adaptive.min, limit->adaptive.max);
-		return;
-	}
-	if (limit->kind == RATION__LIMIT_BUCKET) {
-		struct ration__rate rate = {limit->bucket.rate, RATION__NS_PER_S};
-
-		ration__format_rate(number, sizeof(number), &rate);
-		ration__format_number(duration, sizeof(duration), limit->bucket.burst);
-		snprintf(out, size, "%s: %s burst %s", limit->name, number, duration);
-		return;
-	}
-	ration__format_number(number, sizeof(number), (double)limit->window.max / RATION__MICRO);
-	ration__format_duration(duration, sizeof(duration), limit->window.window_ns);
-	snprintf(out, size, "%s: %s/%s", limit->name, number, duration);
-}
-
-/* The first difference, in words, for the log. */
-static void describe_change(
-	char *out, size_t size, const struct ration__rules *old, const struct ration__rules *new)
-{
-	char before[256] = "none", after[256] = "none";
-
-	for (uint32_t i = 0; i < RATION__LIMITS_MAX; i++) {
-		bool in_old = i < old->limit_count, in_new = i < new->limit_count;
-
-		if (!in_old && !in_new)
-			break;
-		if (in_old && in_new &&
-			memcmp(&old->limits[i], &new->limits[i], sizeof(old->limits[i])) == 0)
-			continue;
-		if (in_old)
-			limit_words(before, sizeof(before), &old->limits[i]);
-		if (in_new)
-			limit_words(after, sizeof(after), &new->limits[i]);
-		snprintf(out, size, "%s -> %s", before, after);
-		return;
-	}
-	if (memcmp(&old->concurrency, &new->concurrency, sizeof(old->concurrency)) != 0)
-		snprintf(out, size, "concurrency: %u -> %u", old->concurrency.max,
-			new->concurrency.max);
-	else if (memcmp(&old->breaker, &new->breaker, sizeof(old->breaker)) != 0)
-		snprintf(out, size, "breaker: %u failures, %.3g s -> %u failures, %.3g s",
-			old->breaker.trip_after, (double)old->breaker.open_ns / 1e9,
-			new->breaker.trip_after, (double)new->breaker.open_ns / 1e9);
-	else if (old->revision != new->revision)
-		snprintf(out, size, "revision %llu -> %llu", (unsigned long long)old->revision,
-			(unsigned long long)new->revision);
-	else
-		snprintf(out, size, "overrides, budget or places per key differ");
-}
-
 static void take_over(struct ration__guard *guard, const struct definition *definition)
 {
 	if (!same_rules(&guard->rules, &definition->rules)) {
@@ -230,7 +173,7 @@ int ration__definition_put(
 		int used = snprintf(diff, size, "replaces the definition of %s: ", current->who);
 
 		if (used > 0 && (size_t)used < size)
-			describe_change(
+			ration__rules_difference(
 				diff + used, size - (size_t)used, &current->rules, &guard->own);
 	}
 	if (rc == 0) {

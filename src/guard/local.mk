@@ -13,6 +13,8 @@ src_libcore_la_SOURCES += \
 	src/guard/decide.c \
 	src/guard/decision.h \
 	src/guard/definition.c \
+	src/guard/difference.c \
+	src/guard/difference.h \
 	src/guard/engine.c \
 	src/guard/engine.h \
 	src/guard/flush.c \

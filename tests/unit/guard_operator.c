@@ -1,6 +1,7 @@
 /* The operator's side: settings that stay, commands and selectors, views, one rule by itself. */
 #include <sys/wait.h>
 #include "guard_fixture.h"
+#include "guard/difference.h"
 #include "guard/engine.h"
 #include "guard/selector.h"
 #include "store/internal.h"
@@ -1039,6 +1040,53 @@ Test(operator, denials_in_words)
 	ration__denial_text(text, sizeof(text), f.guard, &one, 0);
 	cr_assert_str_eq(text, "the server asked to wait: next in 4.2 s");
 	cr_assert_str_eq(ration__mode_name(RATION__OBSERVED), "observe");
+}
+
+static void differs(
+	const struct ration__rules *old, const struct ration__rules *new, const char *words)
+{
+	char text[256];
+
+	ration__rules_difference(text, sizeof(text), old, new);
+	cr_expect_str_eq(text, words);
+}
+
+Test(operator, a_changed_definition_in_words)
+{
+	static struct ration__rules one, two;
+	char text[16];
+
+	for (const char *name = "abcde"; *name; name++)
+		add_rate(&f, (char[]){*name, 0}, 3, 3);
+	f.rules.overrides[0] = (struct ration__override){.value = "x", .limit = 2, .max = -1};
+	f.rules.override_count = 1;
+	one = two = f.rules;
+	differs(&one, &one, "");
+	two.limits[0] = one.limits[2]; /* but for one all are gone */
+	two.limit_count = 1;
+	two.overrides[0].limit = 0;
+	differs(&one, &two, "a: 3/s burst 3 -> none (and 3 more changes)");
+	differs(&two, &one, "a: none -> 3/s burst 3 (and 3 more changes)");
+	two.limits[0].bucket.rate = 5;
+	two.limit_count = 0;
+	two.override_count = 0;
+	differs(&one, &two, "a: 3/s burst 3 -> none (and 5 more changes)");
+	two = one;
+	two.limits[2].bucket.rate = 5;
+	two.concurrency.max = 7;
+	differs(&one, &two, "c: 3/s burst 3 -> 5/s burst 3 (and 1 more change)");
+	two = one;
+	strcpy(two.limits[1].per[0], "tenant");
+	differs(&one, &two, "b: 3/s burst 3 -> the same, of other calls, keys or units");
+	two = one;
+	two.overrides[0].rate = 1;
+	two.revision = 4;
+	two.own.observe = 1; /* is its own */
+	differs(&one, &two, "overrides differ (and 1 more change)");
+	two.overrides[0].rate = 0;
+	differs(&one, &two, "revision: 0 -> 4");
+	ration__rules_difference(text, sizeof(text), &one, &two);
+	cr_expect_str_eq(text, "revision: 0 -> ");
 }
 
 Test(operator, the_view_shows_every_kind)
