@@ -180,7 +180,7 @@ struct ration__settle {
 	bool throttle; /* a backoff signal for the adaptive limits that it passed */
 	bool node_cools;	/* the node that was asked keeps the cooldown, not the service */
 	int64_t elapsed_ns;	/* how long the attempt took */
-	int64_t retry_after_ns; /* what the server named with it, capped; 0 nothing */
+	int64_t retry_after_ns; /* what the server named with it, capped; 0 nothing, < 0 at once */
 	int64_t stop_ns;	/* the server's fields say: nobody for so long; capped; 0 nothing */
 	const struct ration__cost *costs; /* the ask's, where unused or actuals are given */
 	size_t cost_count;

@@ -132,6 +132,7 @@ static void take_hints(const struct ration__transfer *t, struct ration__attempt 
 
 	ration__hints_read(service->hints, text.headers, text.headers_length, &hints);
 	attempt->end.retry_after_ns = hints.retry_after_ns;
+	attempt->end.at_once = hints.at_once;
 	attempt->end.stop_ns = ration__min64(hints.stop_ns, service->retry.retry_after_max_ns);
 	if (service->actual_count)
 		ration__cost_read(service, &text, attempt->actual);

@@ -227,6 +227,7 @@ void ration__hints_read(
 		read_families(&said, which, all);
 	asked = which & RATION__HINT_RETRY_AFTER &&
 		ration__retry_after(retry_after, said.date, &out.retry_after_ns);
+	out.at_once = asked && out.retry_after_ns == 0;
 	if (said.spent)
 		out.stop_ns = asked ? out.retry_after_ns : said.stop_ns;
 	*hints = out;

@@ -9,11 +9,13 @@
 #ifndef HTTP_HINTS_H
 #define HTTP_HINTS_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 struct ration__hints {
 	int64_t retry_after_ns; /* 0: none, or at once */
+	bool at_once;		/* Retry-After was there, and says now */
 	/* Nothing is left, for that long: the longest that any policy or family says. 0: none.
 	 * A Retry-After beside it takes its place. Not capped but against overflow. */
 	int64_t stop_ns;

@@ -321,7 +321,7 @@ bool ration__adaptive_backoff(const struct ration__adaptive_conf *conf,
 		state->peak = rate_of(conf, state);
 		state->cut_ns = now_ns;
 		set_rate(conf, state, now_ns, state->peak * conf->factor);
-		if (wait_ns <= 0) {
+		if (wait_ns == 0) {
 			double ns = conf->multiplier / state->rate * 1e9;
 
 			wait_ns = ns < (double)conf->cooldown_max_ns ? (int64_t)ns

@@ -96,9 +96,9 @@ double ration__adaptive_remaining(const struct ration__adaptive_conf *conf,
 void ration__adaptive_success(const struct ration__adaptive_conf *conf,
 	struct ration__adaptive *state, int64_t now_ns, bool bound);
 /* The server asked to slow down, or a caller says so. sent_ns: when that call started (now_ns: by
- * hand). retry_after_ns: what the server named, capped by the caller; 0: nothing, then the cooldown
- * is worked out, at a decrease only. Returns whether it counted as a decrease (also of a rate that
- * is at its minimum). */
+ * hand). retry_after_ns: what the server named, capped by the caller; below 0: at once; 0: nothing,
+ * then the cooldown is worked out, at a decrease only. Returns whether it counted as a decrease
+ * (also of a rate that is at its minimum). */
 bool ration__adaptive_backoff(const struct ration__adaptive_conf *conf,
 	struct ration__adaptive *state, int64_t now_ns, int64_t sent_ns, int64_t retry_after_ns);
 /* Nobody sends before until_ns, and nothing refills; the rate stays. Never shortens. */

@@ -83,6 +83,7 @@ struct ration__attempt_end {
 	bool unsent;		/* with LOCAL: nothing has left this host */
 	bool stale;		/* with AMBIGUOUS: a kept connection turned out to be closed */
 	int status;		/* with ANSWERED */
+	bool at_once;		/* the server named a time to wait, and it is none */
 	int64_t retry_after_ns; /* 0: none */
 	int64_t stop_ns;	/* RateLimit fields: nobody sends for so long; 0: none */
 };

@@ -366,8 +366,10 @@ void ration__worker_judge(struct ration__worker *worker, struct ration__flight *
 	if (follow(worker, flight) || authorize_again(worker, flight))
 		return;
 	again = retry(worker, flight, outcome);
-	if (foreign)
+	if (foreign) {
 		attempt->end.retry_after_ns = 0;
+		attempt->end.at_once = false;
+	}
 	ration__worker_settle(worker, flight, outcome, !again || leaves(worker, flight), false);
 }
 

@@ -252,7 +252,8 @@ static void fill_end(struct ration__settle *settle, const struct ration__flight 
 		end->end == RATION__END_ANSWERED && !settle->overload && end->status / 100 != 2;
 	settle->elapsed_ns = flight->attempt.elapsed_us * 1000;
 	/* of another answer (202, 404, 500) it is about what was asked for, not about everybody */
-	settle->retry_after_ns = settle->throttle ? end->retry_after_ns : 0;
+	if (settle->throttle)
+		settle->retry_after_ns = end->at_once ? -1 : end->retry_after_ns;
 	settle->stop_ns = end->stop_ns;
 	settle->node_cools =
 		settle->throttle && flight->job && ration__service_node_cools(flight->job->service);

@@ -375,6 +375,40 @@ Test(client_govern, D5_retry_after_of_429_and_503_stops_all_and_of_others_nobody
 	cr_expect_eq(after_status(503), RATION_DENIED_DEADLINE);
 }
 
+static bool throttle_now_or_whenever(const struct server_request *request)
+{
+	if (strstr(request->head, " /now "))
+		return server_say(request->fd,
+			"HTTP/1.1 429 Slow\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n");
+	if (strstr(request->head, " /whenever "))
+		return server_say(request->fd, "HTTP/1.1 429 Slow\r\nContent-Length: 0\r\n\r\n");
+	return server_ok(request, "ok");
+}
+
+static int after_throttle(const char *target)
+{
+	int rc;
+
+	fixture_init(&f);
+	f.server.script = throttle_now_or_whenever;
+	set(&f, "services.api.limits.learned.initial", "50/s");
+	set(&f, "services.api.limits.learned.cooldown_min", "1h");
+	set(&f, "services.api.limits.learned.cooldown_max", "1h");
+	set(&f, "services.api.retry.throttled_attempts", "1");
+	set(&f, "services.api.timeouts.total", "5s");
+	fixture_open(&f);
+	cr_assert_eq(get(&f, target), RATION_ETHROTTLED);
+	rc = get(&f, "/hello");
+	fixture_close(&f);
+	return rc;
+}
+
+Test(client_govern, D6_a_server_that_says_at_once_is_believed)
+{
+	cr_expect_eq(after_throttle("/now"), 0);
+	cr_expect_eq(after_throttle("/whenever"), RATION_DENIED_DEADLINE);
+}
+
 Test(client_govern, D2_every_send_takes_its_token)
 {
 	ration_response *r = NULL;

@@ -19,7 +19,7 @@ static struct ration__hints read_text(uint32_t which, const char *text)
 {
 	size_t length = strlen(text), used = 0;
 	char *block = malloc(2 * length + 1);
-	struct ration__hints hints = {-1, -1};
+	struct ration__hints hints = {.retry_after_ns = -1, .stop_ns = -1};
 
 	while (*text) {
 		size_t name = strcspn(text, ":\n"), line = strcspn(text, "\n");
@@ -61,6 +61,18 @@ Test(hints, D5_retry_after_as_seconds_and_dates)
 	check(NOW "retry-after: Sun Nov  6 08:49:47 1994\n", 10000, 0);
 	check("retry-after: Sun, 06 Nov 1994 08:49:47 GMT\n", 0, 0);
 	check("retry-after: -1\n", 0, 0);
+}
+
+Test(hints, D6_at_once_is_not_nothing)
+{
+	cr_expect(read_text(RATION__HINT_ALL, "retry-after: 0\n").at_once);
+	cr_expect(read_text(RATION__HINT_ALL, NOW "retry-after: Sun, 06 Nov 1994 08:49:36 GMT\n")
+			  .at_once);
+	cr_expect_not(read_text(RATION__HINT_ALL, "retry-after: 1\n").at_once);
+	cr_expect_not(read_text(RATION__HINT_ALL, "retry-after: -1\n").at_once);
+	cr_expect_not(read_text(RATION__HINT_ALL, "ratelimit: \"a\";r=0;t=30\n").at_once);
+	cr_expect_not(read_text(RATION__HINT_RATELIMIT, "retry-after: 0\n").at_once);
+	cr_expect_not(read_text(RATION__HINT_ALL, "").at_once);
 }
 
 Test(hints, X8_retry_after_takes_the_place_of_a_stop)

@@ -131,6 +131,15 @@ Test(adaptive, D6_without_retry_after_the_cooldown_is_worked_out)
 	}
 }
 
+Test(adaptive, D6_at_once_is_a_decrease_without_a_cooldown)
+{
+	struct ration__adaptive state = {0};
+
+	cr_assert(ration__adaptive_backoff(&notion, &state, NOW, NOW, -1));
+	cr_assert_eq(state.rate, 1);
+	take(&notion, &state, NOW, 1);
+}
+
 /* Forty processes tell of one outage: one decrease. */
 Test(adaptive, D7_signals_by_hand_within_a_cooldown_are_of_one_congestion)
 {
