@@ -65,11 +65,21 @@ void ration__flight_end(struct ration__flight *flight, enum ration__job_end why,
 	flight->job->code = code;
 }
 
-/* What the server said about time is its node's: of several, the others go on. */
-static bool cools_node(const struct ration__flight *flight)
+bool ration__flight_cools_node(const struct ration__flight *flight, enum ration__outcome outcome)
 {
-	return ration__end_is_throttle(&flight->job->conf->retry, &flight->attempt.end) &&
+	const struct ration__attempt_end *end = &flight->attempt.end;
+
+	return outcome != RATION__IGNORED &&
+	       (end->stop_ns > 0 || ration__end_is_throttle(&flight->job->conf->retry, end)) &&
 	       ration__service_node_cools(flight->job->service);
+}
+
+/* Retry-After of another answer is about what was asked for. */
+static int64_t throttled_ns(const struct ration__flight *flight)
+{
+	const struct ration__attempt_end *end = &flight->attempt.end;
+
+	return ration__end_is_throttle(&flight->job->conf->retry, end) ? end->retry_after_ns : 0;
 }
 
 void ration__flight_report(
@@ -84,8 +94,8 @@ void ration__flight_report(
 	if (!flight->picked)
 		return;
 	flight->picked = false;
-	if (outcome != RATION__IGNORED && cools_node(flight))
-		report.cool_ns = ration__max64(attempt->end.retry_after_ns, attempt->end.stop_ns);
+	if (ration__flight_cools_node(flight, outcome))
+		report.cool_ns = ration__max64(attempt->end.stop_ns, throttled_ns(flight));
 	ration__nodes_report(flight->job->service->nodes, flight->node, &report);
 }
 
@@ -286,7 +296,7 @@ static int64_t delay_of(struct ration__worker *worker, struct ration__flight *fl
 	if (end->end == RATION__END_NOT_SENT && flight->job->conf->failover &&
 		has_other_node(worker, flight))
 		return 0;
-	if (cools_node(flight) && has_other_node(worker, flight)) {
+	if (ration__flight_cools_node(flight, outcome) && has_other_node(worker, flight)) {
 		bool throttled = outcome == RATION__THROTTLED;
 		uint32_t count =
 			throttled ? flight->throttled : counted(flight) - flight->throttled;

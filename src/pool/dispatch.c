@@ -255,8 +255,7 @@ static void fill_end(struct ration__settle *settle, const struct ration__flight 
 	if (settle->throttle)
 		settle->retry_after_ns = end->at_once ? -1 : end->retry_after_ns;
 	settle->stop_ns = end->stop_ns;
-	settle->node_cools =
-		settle->throttle && flight->job && ration__service_node_cools(flight->job->service);
+	settle->node_cools = flight->job && ration__flight_cools_node(flight, settle->outcome);
 	settle->retry = flight->retry;
 	settle->last_retry_cost = flight->retry_cost;
 }

@@ -121,6 +121,8 @@ static inline void ration__flight_disconnect(struct ration__flight *flight)
 void ration__worker_judge(struct ration__worker *worker, struct ration__flight *flight);
 /* Where it went, or goes: the caller frees it; NULL: out of memory. */
 char *ration__flight_url(const struct ration__flight *flight);
+/* What the server said about time is its node's: of several, the others go on. */
+bool ration__flight_cools_node(const struct ration__flight *flight, enum ration__outcome outcome);
 /* What became of it is told to its node. */
 void ration__flight_report(
 	struct ration__worker *worker, struct ration__flight *flight, enum ration__outcome outcome);

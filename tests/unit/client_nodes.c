@@ -32,7 +32,7 @@ static bool find_said(const char *text)
 
 static bool busy_for_a_minute; /* says every answer that is no success */
 
-/* flag: the status that it answers with; 0: 200; 1: no answer at all. */
+/* flag: the status that it answers with; 0: 200; 1: no answer at all; 2: 200, and no more. */
 static bool answer(const struct server_request *request)
 {
 	int status = request->server->flag;
@@ -42,6 +42,9 @@ static bool answer(const struct server_request *request)
 		return false;
 	if (!status)
 		return server_ok(request, "ok");
+	if (status == 2)
+		return server_say(request->fd, "HTTP/1.1 200 OK\r\nRateLimit: \"a\";r=0;t=60\r\n"
+					       "Content-Length: 0\r\n\r\n");
 	snprintf(text, sizeof(text), "HTTP/1.1 %d Status\r\n%sContent-Length: 0\r\n\r\n", status,
 		status == 429 || busy_for_a_minute ? "Retry-After: 60\r\n" : "");
 	return server_say(request->fd, text);
@@ -143,6 +146,23 @@ Test(client_nodes, E11_and_X8_after_429_another_node_while_it_cools)
 	cr_assert_eq(other.requests, 1, "it asked for a minute");
 	cr_assert_eq(f.server.requests, 10);
 	cr_assert_not(find_said("node"), "that is no failure");
+	close_two();
+}
+
+Test(client_nodes, a_node_that_has_no_more_is_left_alone_and_the_others_go_on)
+{
+	open_two();
+	set(&f, "services.api.timeouts.total", "1s");
+	other.flag = 2;
+	fixture_open(&f);
+	get_many(10);
+	cr_assert_eq(other.requests, 1, "it asked for a minute");
+	cr_assert_eq(f.server.requests, 10 - 1);
+	cr_assert_not(find_said("node"), "that is no failure");
+	f.server.flag = 2;
+	cr_assert_eq(get(&f, "/x"), 0);
+	cr_assert_neq(get(&f, "/x"), 0);
+	cr_assert_eq(f.server.requests, 10, "now it is both of them");
 	close_two();
 }
 
