@@ -51,7 +51,8 @@ struct ration__response_parts {
 ration_response *ration__response_new(const struct ration__response_parts *parts);
 /* Kind of a job's end: ration_response_kind. */
 const char *ration__response_kind(int code, int status, uint8_t exhausted);
-/* "ok", "failed", "unknown", "skipped" for a code; what was refused after an attempt was not skipped.
+/* "ok", "failed", "unknown", "skipped" for a code; what was refused after an attempt was not
+ * skipped.
  */
 const char *ration__outcome_name(int code, uint32_t attempts);
 /* An intrusive link for completion queues, NULL in a response that left them. */
