@@ -377,7 +377,7 @@ static void note_cooldown(
 	const struct ration__cell *cell = keyset->cooldown;
 	struct ration__local *entry;
 
-	if (for_ns <= 0)
+	if (for_ns <= 0 || settle->node_cools)
 		return;
 	entry = find(engine, cell);
 	if (!entry)
