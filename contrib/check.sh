@@ -89,7 +89,7 @@ run() {
 	[ $# -eq 0 ] || make -j"$at_once" VERBOSE=1 TESTS="$*" check-TESTS || status=1
 }
 # a fleet that shares its cores with other tests says little about fairness and speed
-alone='^tests/multiproc/(adaptive|fair|fairness|rate|two_limits)\.sh$'
+alone='^tests/multiproc/(adaptive|fair|fairness|hint|rate|two_limits)\.sh$'
 # shellcheck disable=SC2046
 run "$jobs" $(printf '%s\n' $tests | grep -Ev "$alone")
 # shellcheck disable=SC2046

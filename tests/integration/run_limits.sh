@@ -47,16 +47,21 @@ is "observed: results that say so" 3 "$(jq -s 'map(select(.mode == "observe")) |
 is "observed: the summary counts them" 1 \
 	"$(grep -c '5 ok; 5 requests sent; 3 only because limits are observed' "$folder/err")"
 
-# one rate: never more than burst + rate * t in any window of length t
+# one rate: never more than burst + rate * t since the start. Shorter windows, in which an admitted
+# request may come late on a busy machine, are for tests/multiproc/rate.sh, which runs alone.
+fresh
+many 1 /status/204 >"$folder/jobs"
+run 0 "before the start" run "$folder/jobs"
+sent_is "before the start: request" 1
+begin=$(jq .mono "$log")
 fresh
 many 50 /status/204 >"$folder/jobs"
 four --rate 100/s --burst 10
 is "one rate: exit codes" ' 0 0 0 0' "$codes"
 sent_is "one rate: requests" 200
-is "one rate: at most 10 + 100 * (t + 0.05) in any window" 0 "$(jq -s '
-	map(.mono / 1e9) | sort as $t | [range(0; $t | length) as $i |
-	range($i; $t | length) as $k |
-	select($k - $i + 1 > 10 + 100 * ($t[$k] - $t[$i] + 0.05))] | length' "$log")"
+is "one rate: at most 10 + 100 * t since the start" 0 "$(jq -s --argjson begin "$begin" '
+	[map((.mono - $begin) / 1e9) | sort | to_entries[] |
+	select(.key + 1 > 10 + 100 * .value)] | length' "$log")"
 
 # one quota, refused: exactly so many are sent, the others say which and when
 fresh

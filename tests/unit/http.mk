@@ -51,6 +51,12 @@ tests_unit_test_http_multi_SOURCES = tests/unit/http_multi.c $(http_upstream)
 tests_unit_test_http_multi_CFLAGS = $(suite_cflags)
 tests_unit_test_http_multi_LDADD = $(suite_ldadd)
 
+check_PROGRAMS += tests/unit/test_http_names
+TESTS += tests/unit/test_http_names
+tests_unit_test_http_names_SOURCES = tests/unit/http_names.c $(http_upstream)
+tests_unit_test_http_names_CFLAGS = $(suite_cflags)
+tests_unit_test_http_names_LDADD = $(suite_ldadd)
+
 check_PROGRAMS += tests/unit/test_http_faults
 TESTS += tests/unit/test_http_faults
 tests_unit_test_http_faults_SOURCES = tests/unit/http_faults.c $(http_upstream)

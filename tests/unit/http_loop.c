@@ -129,3 +129,19 @@ void loop_get(struct loop *l, const char *path, struct ration__attempt *attempt)
 {
 	loop_run(l, ration_request_new("s", "GET", path), attempt);
 }
+
+int loop_watched(const struct loop *l)
+{
+	char path[64], text[8192];
+	int count = 0;
+
+	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", l->epoll);
+	FILE *info = fopen(path, "r");
+	size_t n = fread(text, 1, sizeof(text) - 1, info);
+
+	fclose(info);
+	text[n] = '\0';
+	for (const char *at = text; (at = strstr(at, "tfd:")) != NULL; at++)
+		count++;
+	return count;
+}

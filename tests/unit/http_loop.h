@@ -35,5 +35,7 @@ void loop_settle(struct loop *loop);
 void loop_run(struct loop *loop, ration_request *request, struct ration__attempt *attempt);
 /* GET of that path. */
 void loop_get(struct loop *loop, const char *path, struct ration__attempt *attempt);
+/* Descriptors that its epoll knows of. */
+int loop_watched(const struct loop *loop);
 
 #endif

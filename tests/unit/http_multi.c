@@ -8,7 +8,6 @@
 #include "base/util.h"
 #include "http_leaks.h"
 #include "http_loop.h"
-#include "http/resolve.h"
 
 TestSuite(multi, .fini = check_leaks, .timeout = 60);
 
@@ -381,23 +380,6 @@ Test(multi, closed_idle_connection_does_not_spin)
 	loop_fini(&l);
 }
 
-/* Descriptors that epoll knows of. */
-static int watched(const struct loop *l)
-{
-	char path[64], text[8192];
-	int count = 0;
-
-	snprintf(path, sizeof(path), "/proc/self/fdinfo/%d", l->epoll);
-	FILE *info = fopen(path, "r");
-	size_t n = fread(text, 1, sizeof(text) - 1, info);
-
-	fclose(info);
-	text[n] = '\0';
-	for (const char *at = text; (at = strstr(at, "tfd:")) != NULL; at++)
-		count++;
-	return count;
-}
-
 /* The point of keeping descriptors registered: no system call on epoll per request. */
 Test(multi, descriptor_of_an_idle_connection_stays_registered)
 {
@@ -406,7 +388,7 @@ Test(multi, descriptor_of_an_idle_connection_stays_registered)
 	loop_init(&l, answer_hello);
 	loop_get(&l, "/", &a);
 	ration__attempt_fini(&a);
-	cr_expect_eq(watched(&l), 1);
+	cr_expect_eq(loop_watched(&l), 1);
 	loop_fini(&l);
 }
 
@@ -453,134 +435,4 @@ Test(multi, free_with_transfers_in_flight)
 	l.server.flag = 1;
 	loop_fini(&l);
 	free(call);
-}
-
-/* libcurl would start a thread with a pair of sockets for each; the rest wait for the first. */
-Test(multi, one_lookup_of_a_name_at_a_time)
-{
-	struct loop l;
-	struct ration__transfer *transfers[20];
-
-	loop_init(&l, answer_hello);
-	l.service.base = "http://upstream.invalid";
-	struct ration__call *call = loop_pack(&l, ration_request_new("s", "GET", "/"));
-
-	for (int i = 0; i < 20; i++)
-		transfers[i] = loop_start(&l, call, &l);
-	ration__multi_tick(l.multi, loop_now(&l));
-	cr_expect_eq(watched(&l), 1);
-	/* When the one that went ahead is gone, the next goes: not none, and not all. */
-	ration__multi_cancel(l.multi, transfers[1]);
-	ration__multi_cancel(l.multi, transfers[0]);
-	int most = 0;
-
-	for (int i = 0; i < 5; i++) {
-		ration__multi_tick(l.multi, loop_now(&l));
-		most = watched(&l) > most ? watched(&l) : most;
-	}
-	cr_expect_eq(most, 1);
-	for (int i = 2; i < 20; i++)
-		ration__multi_cancel(l.multi, transfers[i]);
-	cr_expect_eq(watched(&l), 0);
-	free(call);
-	loop_fini(&l);
-}
-
-/* A hostile redirect must not find a name whose slow look-up holds up another one. */
-Test(multi, names_are_not_held_for_other_names)
-{
-	static struct ration__transfer others[RATION__DOORS + 1], again;
-	struct ration__resolve resolve;
-
-	ration__resolve_init(&resolve);
-	for (int i = 0; i <= RATION__DOORS; i++) {
-		ration__link_init(&others[i].held);
-		ration__buffer_init(&others[i].origin, 0);
-		ration__buffer_printf(&others[i].origin, "http://h%d.test", i);
-		cr_expect(ration__resolve_enter(&resolve, &others[i], 0), "%d", i);
-	}
-	again = others[0];
-	ration__link_init(&again.held);
-	cr_expect_not(ration__resolve_enter(&resolve, &again, 0));
-	ration__resolve_leave(&resolve, &again, false, 0);
-	for (int i = 0; i <= RATION__DOORS; i++) {
-		ration__resolve_leave(&resolve, &others[i], false, 0);
-		ration__buffer_fini(&others[i].origin);
-	}
-}
-
-Test(multi, those_held_go_when_the_name_is_known)
-{
-	struct loop l;
-	struct ration__attempt a;
-	char base[64];
-
-	loop_init(&l, answer_hello);
-	snprintf(base, sizeof(base), "http://localhost:%d", l.server.port);
-	l.service.base = base;
-	struct ration__call *call = loop_pack(&l, ration_request_new("s", "GET", "/"));
-
-	for (int i = 0; i < 20; i++)
-		loop_start(&l, call, &l);
-	for (int i = 0; i < 20; i++) {
-		cr_assert_not_null(loop_wait(&l, &a));
-		cr_assert_eq(a.code, 0, "%s", a.message);
-		ration__attempt_fini(&a);
-	}
-	cr_expect_eq(l.server.requests, 20);
-	free(call);
-	loop_fini(&l);
-}
-
-Test(multi, held_transfers_time_out_unsent)
-{
-	struct loop l;
-	struct ration__attempt a;
-
-	loop_init(&l, answer_hello);
-	l.service.base = "http://upstream.invalid";
-	struct ration__call *call = loop_pack(&l, ration_request_new("s", "GET", "/"));
-
-	for (int i = 0; i < 3; i++)
-		loop_start(&l, call, &l);
-	ration__multi_tick(l.multi, loop_now(&l));
-	l.ahead_ns = 6 * RATION__NS_PER_S;
-	ration__multi_tick(l.multi, loop_now(&l));
-	cr_expect_eq(ration__multi_active(l.multi), 3);
-	for (int i = 0; i < 3; i++) {
-		cr_assert_eq(ration__multi_done(l.multi, &a), &l);
-		cr_expect(
-			a.code == RATION_ECONNECTTIMEOUT || a.code == RATION_EDNS, "%s", a.message);
-		cr_expect_eq(a.end.end, RATION__END_NOT_SENT);
-		ration__attempt_fini(&a);
-	}
-	cr_expect_eq(watched(&l), 0);
-	free(call);
-	loop_fini(&l);
-}
-
-/* The resolver's sockets come through the same callback, close without one, and their numbers are
- * reused at once by connections. */
-Test(multi, names_are_resolved_beside_connections)
-{
-	struct loop l;
-	struct ration__attempt a;
-	char base[64];
-
-	loop_init(&l, answer_hello);
-	snprintf(base, sizeof(base), "http://localhost:%d", l.server.port);
-	l.service.base = base;
-	struct ration__call *call = loop_pack(&l, ration_request_new("s", "GET", "/"));
-
-	for (int round = 0; round < 5; round++) {
-		for (int i = 0; i < 20; i++)
-			loop_start(&l, call, &l);
-		for (int i = 0; i < 20; i++) {
-			cr_assert_not_null(loop_wait(&l, &a));
-			cr_assert_eq(a.code, 0, "%s", a.message);
-			ration__attempt_fini(&a);
-		}
-	}
-	free(call);
-	loop_fini(&l);
 }
