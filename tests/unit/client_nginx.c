@@ -34,6 +34,7 @@ static void begin(const char *version)
 		kit_path(&kit, "ca.pem"), f.server.port);
 	peer_nginx(&peer, &kit, "ssl http2", conf);
 	snprintf(uri, sizeof(uri), "https://localhost:%d", peer.port);
+	set(&f, "workers.threads", "1"); /* each has connections of its own */
 	set(&f, "services.api.uris", uri);
 	set(&f, "services.api.tls.ca", kit_path(&kit, "ca.pem"));
 	set(&f, "services.api.tls.cert", kit_path(&kit, "alice.pem"));
