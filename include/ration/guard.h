@@ -114,11 +114,11 @@ RATION_EXPORT int64_t ration_permit_retry_after_ms(const ration_permit *permit);
 RATION_EXPORT const char *ration_permit_mode(const ration_permit *permit);
 
 /* While the permit is held: what the call really costs in a unit, in place of what was set or
- * estimated at acquire; what it took too much goes back (to a rate limit only the part that it
- * cannot have refilled since), what it took too little is taken now, even below nothing left. May
- * be said again when more is known. A unit that no limit counts is nothing. While the store cannot
- * answer the estimate stays. 0, RATION_EINVAL (not held, or no cost), RATION_ETOOBIG (more than 8
- * units), RATION_EFORK, RATION_ESTORE. [1] Blocks on the store. */
+ * estimated at acquire; what it took too much goes back (of a rate: as far as the bucket is known
+ * not to have been full without it), what it took too little is taken now, even below nothing left.
+ * May be said again when more is known. A unit that no limit counts is nothing. While the store
+ * cannot answer the estimate stays. 0, RATION_EINVAL (not held, or no cost), RATION_ETOOBIG (more
+ * than 8 units), RATION_EFORK, RATION_ESTORE. [1] Blocks on the store. */
 RATION_EXPORT int ration_permit_settle(ration_permit *permit, const char *unit, double actual);
 /* Says how the call ended and gives the permit back; how long it took is measured. Twice is
  * harmless: the second does nothing. 0, RATION_EINVAL, RATION_EFORK; RATION_ESTORE: given back as

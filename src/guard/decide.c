@@ -58,6 +58,9 @@ static int64_t take_tokens(decision *d, uint32_t i, bool *bound)
 	if (limit->kind == RATION__LIMIT_ADAPTIVE)
 		return ration__adaptive_take(
 			&limit->adaptive, d->limits[i]->adaptive, d->now_ns, cost_of(d, i), bound);
+	/* thousands of keys are mostly limits of calls, whose cost is known */
+	d->limits[i]->length =
+		(uint32_t)(*limit->unit ? sizeof(struct ration__bucket) : RATION__BUCKET_HEAD);
 	return ration__bucket_take(
 		&d->keyset->cells[i].conf.bucket, d->limits[i]->bucket, d->now_ns, cost_of(d, i));
 }

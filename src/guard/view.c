@@ -124,13 +124,16 @@ static struct numbers numbers_of(const struct ration__view *view, const struct r
 /* ---- limits ---- */
 
 static void set_bucket(struct ration__view *view, json_t *entry, const struct numbers *n,
-	const struct ration__bucket *bucket)
+	const struct ration__copied *copy)
 {
+	struct ration__bucket bucket = {0}; /* a record may be its head alone */
+
+	memcpy(&bucket, copy->value, copy->length);
 	set_rate(entry, n->bucket.rate);
 	set(entry, "burst", json_real(n->bucket.burst));
 	set(entry, "remaining",
-		json_real(ration__bucket_remaining(&n->bucket, bucket, view->now_ns)));
-	set(entry, "full_in_s", json_real(seconds_until(bucket->rest_at_ns, view->now_ns)));
+		json_real(ration__bucket_remaining(&n->bucket, &bucket, view->now_ns)));
+	set(entry, "full_in_s", json_real(seconds_until(bucket.rest_at_ns, view->now_ns)));
 }
 
 static void set_adaptive(struct ration__view *view, json_t *entry,
@@ -211,7 +214,8 @@ static bool is_of(const struct ration__limit *limit, const struct ration__copied
 		return false;
 	switch (limit->kind) {
 	case RATION__LIMIT_BUCKET:
-		return copy->length == sizeof(struct ration__bucket);
+		return copy->length == sizeof(struct ration__bucket) ||
+		       copy->length == RATION__BUCKET_HEAD;
 	case RATION__LIMIT_ADAPTIVE:
 		return copy->length == sizeof(struct ration__adaptive);
 	case RATION__LIMIT_WINDOW:
@@ -240,7 +244,7 @@ void ration__view_limit(struct ration__view *view, json_t *service,
 		set(entry, "unit", json_string(limit->unit));
 	set_keys(entry, limit->per, parts, count, 2);
 	if (limit->kind == RATION__LIMIT_BUCKET)
-		set_bucket(view, entry, &n, (const void *)copy->value);
+		set_bucket(view, entry, &n, copy);
 	else if (limit->kind == RATION__LIMIT_ADAPTIVE)
 		set_adaptive(view, entry, &limit->adaptive, (const void *)copy->value);
 	else

@@ -72,6 +72,8 @@ static bool length_fits(uint8_t type, const void *value, size_t length)
 	case RATION__RECORD_QUOTA:
 		return length >= state_size(type) &&
 		       length <= state_size(type) + RATION__LOG_SIZE_MAX;
+	case RATION__RECORD_BUCKET:
+		return length == state_size(type) || length == RATION__BUCKET_HEAD;
 	case RATION__RECORD_BREAKER:
 		return length >= state_size(type) && length <= RATION__BREAKER_SIZE_MAX;
 	case RATION__RECORD_CONCURRENCY:
@@ -222,6 +224,8 @@ int ration__workset_flush(struct ration__workset *set)
 			if (record->before && record->before_length == length &&
 				memcmp(record->before, record->state, length) == 0)
 				continue;
+			if (record->type == RATION__RECORD_BUCKET && record->bucket->below)
+				length = sizeof(*record->bucket);
 			ration__workset_touch(set, record);
 			rc = ration__txn_put(set->txn, record->key, record->key_length,
 				RATION__LAYOUT(record->type), record->state, length);

@@ -133,35 +133,18 @@ static double curve_at(const struct ration__adaptive_conf *conf,
 
 /* ---- changes of the rate, cooldowns ---- */
 
-/* What drained until now drained at the old rate. */
-static void drain(
-	const struct ration__bucket_conf *conf, struct ration__bucket *bucket, int64_t now_ns)
-{
-	ration__bucket_settle(conf, bucket, now_ns, 0, 0, now_ns);
-}
-
 static void set_rate(const struct ration__adaptive_conf *conf, struct ration__adaptive *state,
 	int64_t now_ns, double rate)
 {
-	double old = rate_of(conf, state);
-	struct ration__bucket_conf before = bucket_for(conf, old, 0);
+	struct ration__bucket_conf before = bucket_for(conf, rate_of(conf, state), 0);
 	struct ration__bucket_conf after = bucket_for(conf, within(conf, rate), 0);
-	struct ration__bucket *bucket = &state->bucket;
-	double ahead;
 
 	state->rate = after.rate;
-	if (after.rate == old)
+	if (after.rate == before.rate)
 		return;
-	if (after.rate < old)
+	if (after.rate < before.rate)
 		state->lowered_ns = now_ns;
-	drain(&before, bucket, now_ns);
-	bucket->level += after.burst - before.burst;
-	if (bucket->level < 0)
-		bucket->level = 0;
-	ahead = (double)(bucket->booked_ns - bucket->t_ns) * 1e-9;
-	if (ahead > 0 && bucket->level < after.burst + ahead * after.rate)
-		bucket->level = after.burst + ahead * after.rate;
-	drain(&after, bucket, now_ns); /* its rest */
+	ration__bucket_change(&before, &after, &state->bucket, now_ns);
 }
 
 static void freeze(const struct ration__adaptive_conf *conf, struct ration__adaptive *state,
@@ -174,9 +157,7 @@ static void freeze(const struct ration__adaptive_conf *conf, struct ration__adap
 	if (state->cooldown_ns <= now_ns)
 		state->frozen_ns = now_ns;
 	state->cooldown_ns = until_ns;
-	drain(&bucket, &state->bucket, now_ns);
-	state->bucket.t_ns = until_ns; /* nothing drains before */
-	drain(&bucket, &state->bucket, until_ns);
+	ration__bucket_stop(&bucket, &state->bucket, now_ns, until_ns);
 }
 
 /* ---- the bucket's face ---- */

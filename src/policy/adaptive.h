@@ -60,7 +60,7 @@ struct ration__adaptive {
 	double measured;     /* cubic: smoothed sending rate, tokens per second */
 	struct ration__bucket bucket;
 };
-static_assert(sizeof(struct ration__adaptive) == 112, "stored byte for byte: no padding");
+static_assert(sizeof(struct ration__adaptive) == 168, "stored byte for byte: no padding");
 
 /* A record that is absent because the store was wiped: at the initial rate, without tokens. */
 struct ration__adaptive ration__adaptive_spent(

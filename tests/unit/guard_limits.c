@@ -867,3 +867,46 @@ Test(guard_limits, N18_what_is_over_is_cleaned)
 	cr_assert_leq(inspected("\"used_bytes\""), bytes, "old entries went");
 	ration__keyset_unref(keys);
 }
+
+/* ---- what is stored ---- */
+
+static size_t stored_size(uint32_t limit)
+{
+	struct ration__keyset *keyset = keyset_of(&f, NULL, 0);
+	const struct ration__cell *cell = &keyset->cells[limit];
+	struct ration__txn *txn;
+	const void *value;
+	size_t length = 0;
+
+	cr_assert_eq(ration__store_begin(ration__engine_store(f.engine), -1, &txn), 0);
+	cr_assert_eq(ration__txn_get(txn, ration__cell_key(keyset, cell), cell->length,
+			     RATION__LAYOUT(RATION__RECORD_BUCKET), &value, &length),
+		0);
+	ration__store_abort(txn);
+	ration__keyset_unref(keyset);
+	return length;
+}
+
+Test(guard_limits, a_rate_of_calls_is_stored_without_what_settling_takes)
+{
+	struct ration__keyset *keyset;
+	struct ration__grant grant = {0};
+	double left;
+
+	add_rate(&f, "calls", 10, 10);
+	add_rate(&f, "tokens", 100, 100);
+	snprintf(f.rules.limits[1].unit, sizeof(f.rules.limits[1].unit), "tokens");
+	define(&f);
+	keyset = keyset_of(&f, NULL, 0);
+	cr_assert_eq(ask(&f, keyset, &grant, false).decision, RATION__ADMITTED);
+	cr_assert_eq(stored_size(0), RATION__BUCKET_HEAD);
+	cr_assert_eq(stored_size(1), sizeof(struct ration__bucket));
+	settle(&f, &grant, RATION__SUCCESS);
+	for (int i = 0; i < 4; i++) {
+		cr_assert_eq(ask(&f, keyset, &grant, false).decision, RATION__ADMITTED);
+		settle(&f, &grant, RATION__SUCCESS);
+	}
+	cr_assert_eq(ration__guard_remaining(keyset, "calls", &left), 0);
+	cr_assert_float_eq(left, 5, 1e-6);
+	ration__keyset_unref(keyset);
+}

@@ -3,9 +3,11 @@
 check_PROGRAMS += tests/unit/test_policy
 TESTS += tests/unit/test_policy
 tests_unit_test_policy_SOURCES = tests/unit/policy_adaptive.c tests/unit/policy_adaptive_sim.c \
+	tests/unit/policy_adaptive_fleet.c \
 	tests/unit/policy_budget.c \
 	tests/unit/policy_breaker.c tests/unit/policy_breaker_model.c \
-	tests/unit/policy_breaker_rates.c tests/unit/policy_bucket.c tests/unit/policy_calendar.c \
+	tests/unit/policy_breaker_rates.c tests/unit/policy_bucket.c \
+	tests/unit/policy_bucket_sim.c tests/unit/policy_calendar.c \
 	tests/unit/policy_concurrency.c tests/unit/policy_concurrency_sim.c tests/unit/policy_dice.h \
 	tests/unit/policy_limiter.c tests/unit/policy_limiter_sim.c tests/unit/policy_log.c \
 	tests/unit/policy_node.c \

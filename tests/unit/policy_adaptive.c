@@ -330,6 +330,29 @@ Test(adaptive, refunds_and_settlements)
 	cr_assert_float_eq((double)wait_of(&notion, &state, NOW + 7 * SEC, 1), 3e9, 10);
 }
 
+Test(adaptive, a_long_call_gives_all_back_though_the_rate_grew)
+{
+	struct ration__adaptive_conf conf = notion;
+	struct ration__adaptive state = {0};
+	double left;
+
+	conf.max = 5;
+	conf.burst = 20;
+	take(&conf, &state, NOW, 10);
+	take(&conf, &state, NOW, 10);
+	ration__adaptive_success(&conf, &state, NOW + SEC, true);
+	left = ration__adaptive_remaining(&conf, &state, NOW + 4 * SEC);
+	ration__adaptive_settle(&conf, &state, NOW + 4 * SEC, 10, 1, NOW);
+	left = ration__adaptive_remaining(&conf, &state, NOW + 4 * SEC) - left;
+	cr_assert_float_eq(left, 9, 1e-5, "%f", left);
+	/* what was out before a cooldown: as much as cannot have leaked */
+	ration__adaptive_cool(&conf, &state, NOW + 4 * SEC, NOW + 9 * SEC);
+	left = ration__adaptive_remaining(&conf, &state, NOW + 9 * SEC);
+	ration__adaptive_settle(&conf, &state, NOW + 9 * SEC, 10, 1, NOW);
+	left = ration__adaptive_remaining(&conf, &state, NOW + 9 * SEC) - left;
+	cr_assert_float_eq(left, 10 - 4 * 2.1, 1e-5, "%f", left);
+}
+
 Test(adaptive, rest_is_an_hour_after_the_last_use)
 {
 	struct ration__adaptive state = {0};

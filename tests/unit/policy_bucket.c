@@ -113,6 +113,155 @@ Test(bucket, a_refund_after_the_start_gives_what_cannot_have_leaked)
 	cr_assert_float_eq(ration__bucket_remaining(&five, &state, 3 * SEC), 3, 1e-9);
 }
 
+static void take(const struct ration__bucket_conf *conf, struct ration__bucket *state,
+	int64_t now_ns, double cost)
+{
+	cr_assert_eq(ration__bucket_ask(conf, state, now_ns, cost).answer, RATION__YES);
+	cr_assert_eq(ration__bucket_take(conf, state, now_ns, cost), now_ns);
+}
+
+Test(bucket, a_long_call_gives_all_back_while_the_bucket_was_not_full)
+{
+	static const struct ration__bucket_conf conf = {.rate = 1000, .burst = 10000};
+	struct ration__bucket state = {0};
+	double left;
+
+	/* at once, after a rest */
+	for (int i = 0; i < 50; i++)
+		take(&conf, &state, SEC, 200);
+	for (int i = 0; i < 50; i++)
+		ration__bucket_settle(&conf, &state, 3 * SEC, 200, 100, SEC);
+	left = ration__bucket_remaining(&conf, &state, 3 * SEC);
+	cr_assert_float_eq(left, 7000, 0.1, "%f", left);
+	/* what came back is there once: the level has been at 3000 now, with 1000 of this call */
+	take(&conf, &state, 3 * SEC, 1000);
+	ration__bucket_settle(&conf, &state, 5 * SEC, 1000, 0, 3 * SEC);
+	left = ration__bucket_remaining(&conf, &state, 5 * SEC);
+	cr_assert_float_eq(left, 9000, 0.1, "%f", left);
+	/* of this one the second half would have come to a full bucket */
+	take(&conf, &state, 5 * SEC, 2000);
+	ration__bucket_settle(&conf, &state, 7 * SEC, 2000, 0, 5 * SEC);
+	left = ration__bucket_remaining(&conf, &state, 7 * SEC);
+	cr_assert_float_eq(left, 10000, 0.1, "%f", left);
+}
+
+Test(bucket, a_burst_that_takes_time_gives_most_back)
+{
+	static const struct ration__bucket_conf conf = {.rate = 1000, .burst = 10000};
+	struct ration__bucket state = {0};
+	double left;
+
+	for (int i = 0; i < 50; i++)
+		take(&conf, &state, SEC + i * 100000, 200);
+	left = ration__bucket_remaining(&conf, &state, 4 * SEC);
+	for (int i = 0; i < 50; i++)
+		ration__bucket_settle(&conf, &state, 4 * SEC, 200, 100, SEC + i * 100000);
+	left = ration__bucket_remaining(&conf, &state, 4 * SEC) - left;
+	cr_assert_geq(left, 3200, "%f", left);
+	cr_assert_leq(left, 5000, "%f", left);
+}
+
+Test(bucket, refunds_that_overlap_do_not_claim_the_same)
+{
+	struct ration__bucket state = {0};
+
+	/* 10, of which 5 are left after a second; 3 s on, with 5 more in between, none */
+	take(&five, &state, SEC, 5);
+	take(&five, &state, SEC, 5);
+	take(&five, &state, 2 * SEC, 5);
+	/* the first without the others: never below 5, so all of it */
+	ration__bucket_refund(&five, &state, 2 * SEC, 5, SEC);
+	cr_assert_float_eq(ration__bucket_remaining(&five, &state, 2 * SEC), 5, 1e-5);
+	/* without both nothing was in it before the third */
+	ration__bucket_refund(&five, &state, 2 * SEC, 5, SEC);
+	cr_assert_float_eq(ration__bucket_remaining(&five, &state, 2 * SEC), 5, 1e-5);
+	take(&five, &state, 2 * SEC, 4.99);
+	cr_assert_eq(ration__bucket_ask(&five, &state, 2 * SEC, 1).answer, RATION__WAIT);
+}
+
+Test(bucket, what_a_call_reserved_is_in_it_itself)
+{
+	struct ration__bucket state = {0};
+
+	/* the level was below 1 in this tick: no more is known than that, and of its own 4 */
+	take(&five, &state, 1000 * SEC, 1);
+	take(&five, &state, 1000 * SEC + MS, 4);
+	ration__bucket_settle(&five, &state, 1000 * SEC + 201 * MS, 4, 1, 1000 * SEC + MS);
+	cr_assert_float_eq(
+		ration__bucket_remaining(&five, &state, 1000 * SEC + 201 * MS), 9.005, 1e-9);
+}
+
+Test(bucket, what_comes_back_under_a_booking_goes_to_others)
+{
+	struct ration__bucket state = {0};
+
+	take(&five, &state, 0, 8);
+	take(&five, &state, 0, 2);
+	cr_assert_eq(ration__bucket_take(&five, &state, 0, 2), 2 * SEC / 5);
+	ration__bucket_refund(&five, &state, 0, 6, 0);
+	/* right before its start the booking found 8, now 2: so there are 4 before and 6 then */
+	cr_assert_float_eq(ration__bucket_remaining(&five, &state, 0), 4, 1e-5);
+	cr_assert_float_eq(ration__bucket_remaining(&five, &state, 2 * SEC / 5), 6, 1e-5);
+	ration__bucket_refund(&five, &state, 0, 4, 0);
+	cr_assert_float_eq(ration__bucket_remaining(&five, &state, 2 * SEC / 5), 8, 1e-5,
+		"never what the booking starts with");
+}
+
+/* Its start was earlier than the last one's cost would have it. */
+Test(bucket, a_booking_made_after_a_refund_does_not_hide_the_one_before)
+{
+	struct ration__bucket state = {0};
+
+	take(&a_minute, &state, 0, 8);
+	take(&a_minute, &state, 0, 2);
+	cr_assert_eq(ration__bucket_take(&a_minute, &state, 0, 2), 2 * SEC);
+	ration__bucket_refund(&a_minute, &state, 0, 7.5, 0);
+	cr_assert_eq(ration__bucket_take(&a_minute, &state, 0, 10), 4500 * MS);
+	ration__bucket_refund(&a_minute, &state, 0, 10, 4500 * MS);
+	ration__bucket_refund(&a_minute, &state, 0, 2, 0);
+	cr_assert_leq(ration__bucket_remaining(&a_minute, &state, 2 * SEC), 8 + 1e-5);
+}
+
+Test(bucket, a_booking_that_will_cost_less_still_starts)
+{
+	struct ration__bucket state = {0};
+
+	take(&a_minute, &state, 0, 10);
+	cr_assert_eq(ration__bucket_take(&a_minute, &state, 0, 4), 4 * SEC);
+	ration__bucket_settle(&a_minute, &state, 0, 4, 1, 4 * SEC);
+	ration__bucket_refund(&a_minute, &state, 2 * SEC, 10, 0);
+	cr_assert_leq(ration__bucket_remaining(&a_minute, &state, 4 * SEC), 9);
+}
+
+Test(bucket, a_change_of_rate_keeps_what_bookings_were_made_with)
+{
+	static const struct ration__bucket_conf ten = {.rate = 10, .burst = 20};
+	struct ration__bucket state = {0};
+
+	take(&five, &state, 0, 10);
+	cr_assert_eq(ration__bucket_take(&five, &state, 0, 4), 4 * SEC / 5);
+	ration__bucket_refund(&five, &state, 0, 5, 0);
+	cr_assert_float_eq(ration__bucket_remaining(&five, &state, 0), 1, 1e-5);
+	/* as many as there were at that start, and at twice the rate: 8 less now */
+	ration__bucket_change(&five, &ten, &state, 0);
+	cr_assert_float_eq(ration__bucket_remaining(&ten, &state, 4 * SEC / 5), 5, 1e-5);
+	ration__bucket_refund(&ten, &state, 0, 3, 0);
+	cr_assert_float_eq(ration__bucket_remaining(&ten, &state, 4 * SEC / 5), 6, 1e-5,
+		"the booking would find nothing but itself");
+}
+
+Test(bucket, a_lower_rate_and_burst_keep_what_a_booking_starts_with)
+{
+	static const struct ration__bucket_conf slow = {.rate = 2, .burst = 4};
+	struct ration__bucket state = {0};
+
+	take(&five, &state, 0, 10);
+	cr_assert_eq(ration__bucket_take(&five, &state, 0, 2), 400 * MS);
+	ration__bucket_change(&five, &slow, &state, 0);
+	ration__bucket_refund(&slow, &state, 0, 10, 0);
+	cr_assert_leq(ration__bucket_remaining(&slow, &state, 400 * MS), 2);
+}
+
 Test(bucket, settling_goes_either_way)
 {
 	struct ration__bucket state = {0};
