@@ -23,6 +23,9 @@
 
 #define ACCOUNTS 16
 #define START 1000
+/* Of workers: nobody here stops or dies for so long, however busy the machine. A gate that is never
+ * handed on is seen all the same. */
+#define PATIENCE (10 * RATION__NS_PER_S)
 
 static char dir[256];
 
@@ -175,7 +178,7 @@ static inline int move_some(struct ration__store *store, uint64_t id, uint64_t *
 static inline void work(void)
 {
 	uint64_t id = atomic_fetch_add(&board->next_id, 1) + 1, random = id * 0x9e3779b97f4a7c15u;
-	struct ration__store *store = open_store(250 * RATION__NS_PER_MS);
+	struct ration__store *store = open_store(PATIENCE);
 	int rc = 0;
 
 	while (store && rc == 0)
@@ -327,7 +330,7 @@ static inline int run_kills(int kills, bool pidns)
 	int bad = 0;
 
 	make_dir();
-	store = open_store(250 * RATION__NS_PER_MS);
+	store = open_store(PATIENCE);
 	if (!store)
 		return 2;
 	fill(store);
@@ -355,7 +358,7 @@ static inline int run_kills(int kills, bool pidns)
 	for (size_t i = 0; i < RATION__COUNT(workers); i++)
 		kill_worker(&workers[i]);
 	ration__store_close(store);
-	store = open_store(250 * RATION__NS_PER_MS); /* buries who is left */
+	store = open_store(PATIENCE); /* buries who is left */
 	if (!store)
 		return 2;
 	bad |= judge(store);

@@ -48,8 +48,10 @@ int main(int argc, char **argv)
 		nanosleep(&pause, NULL);
 		kill(worker->pid, SIGSTOP);
 		if (waitpid(worker->child, &status, WUNTRACED) != worker->child ||
-			!WIFSTOPPED(status))
+			!WIFSTOPPED(status)) {
+			printf("a worker ended: %s\n", ration_code_name(board->last_error));
 			return 2;
+		}
 		delay = run_delay();
 		from = monotonic();
 		rc = ration__store_begin(store, -1, &txn);
@@ -65,7 +67,7 @@ int main(int argc, char **argv)
 			late++;
 		kill(worker->pid, SIGCONT);
 	}
-	/* a worker's own deadline is longer than any stop here, so none of them may have failed */
+	/* a worker's patience is longer than any stop here, so none of them may have failed */
 	for (size_t i = 0; i < RATION__COUNT(workers); i++)
 		kill_worker(&workers[i]);
 	bad |= judge(store);

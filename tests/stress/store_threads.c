@@ -64,7 +64,7 @@ int main(int argc, char **argv)
 
 	rounds = argc > 1 ? atoi(argv[1]) : 2000;
 	make_dir();
-	store = open_store(10 * RATION__NS_PER_S);
+	store = open_store(PATIENCE);
 	if (!store)
 		return 2;
 	fill(store);
