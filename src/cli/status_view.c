@@ -9,6 +9,7 @@
 #include <time.h>
 #include <ration/ration.h>
 #include "base/units.h"
+#include "base/util.h"
 #include "cli/cli.h"
 
 static const char *text_of(const json_t *object, const char *name)
@@ -272,6 +273,35 @@ static void put_service(const json_t *service)
 		put_setting(entry, "by hand");
 }
 
+/* "36 KiB", "1.5 MiB" */
+static void put_size(double bytes)
+{
+	static const char *const units[] = {"bytes", "KiB", "MiB", "GiB"};
+	size_t unit = 0;
+
+	for (; bytes >= 1024 && unit + 1 < RATION__COUNT(units); unit++)
+		bytes /= 1024;
+	put_number(bytes);
+	printf(" %s", units[unit]);
+}
+
+/* "store /run/x: 36 KiB of 64 MiB in use, 3 records" */
+static void put_store(const json_t *store)
+{
+	double records = number_of(store, "records");
+
+	fputs("store ", stdout);
+	put_text(text_of(store, "path"), 0);
+	fputs(": ", stdout);
+	put_size(number_of(store, "used_bytes"));
+	fputs(" of ", stdout);
+	put_size(number_of(store, "size_bytes"));
+	printf(" in use, %.0f record%s\n", records, records == 1 ? "" : "s");
+	if (json_is_true(json_object_get(store, "full")))
+		puts("  hot/ is full: until there is room each service's on_store_failure decides; "
+		     "a larger store.hot_size or fewer key values help");
+}
+
 static void put_members(const json_t *members)
 {
 	json_t *member;
@@ -308,9 +338,7 @@ int ration__status_view(const char *json)
 		ration__cli_error("status", "%s", ration_strerror(RATION_ENOMEM));
 		return RATION__EXIT_STORE;
 	}
-	fputs("store ", stdout);
-	put_text(text_of(store, "path"), 0);
-	putchar('\n');
+	put_store(store);
 	json_array_foreach(json_object_get(root, "services"), i, service) put_service(service);
 	put_members(json_object_get(root, "members"));
 	if (json_is_true(json_object_get(store, "truncated")))

@@ -397,7 +397,10 @@ int ration__local_reconcile(
 void ration__local_reconciled(struct ration__engine *engine);	 /* after its commit */
 void ration__local_report(
 	struct ration__engine *engine, bool degraded, bool full, uint32_t live); /* no lock */
-/* full.c: under mutex, outside transactions */
+/* full.c */
+/* The shared word says so. Only looks: helps nobody, and changes nothing. [any] */
+bool ration__full_said(const struct ration__engine *engine);
+/* under mutex, outside transactions */
 /* hot/ was found full, and has no room yet: nobody decides in it. */
 bool ration__full_lasts(struct ration__engine *engine, int64_t wait_ns);
 /* A transaction found no room: makes some where records are at rest. false: it was the disk's. */

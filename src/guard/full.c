@@ -25,9 +25,14 @@
 #define PACK_EVERY_NS (10 * RATION__NS_PER_S)
 #define HELP_MAX 4 /* transactions */
 
-static _Atomic uint64_t *word_of(struct ration__engine *engine)
+static _Atomic uint64_t *word_of(const struct ration__engine *engine)
 {
 	return ration__store_word(engine->store, RATION__WORD_FULL);
+}
+
+bool ration__full_said(const struct ration__engine *engine)
+{
+	return atomic_load_explicit(word_of(engine), memory_order_relaxed) != 0;
 }
 
 /* This process goes on by itself, for this reason. */

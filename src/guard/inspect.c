@@ -322,18 +322,28 @@ static int look(struct ration__view *view)
 	return 0;
 }
 
-static void measure(
-	struct ration__engine *engine, uint64_t *used, uint64_t *file, uint64_t *records)
+/* All of it is zero where the store cannot answer. */
+static json_t *store_of(struct ration__view *view)
 {
+	struct ration__engine *engine = view->engine;
+	struct ration__store *store = engine->store;
+	uint64_t used = 0, written = 0, size = 0, records = 0;
 	struct ration__txn *txn;
 
-	*used = *file = *records = 0;
 	pthread_mutex_lock(&engine->mutex);
-	if (ration__store_begin(engine->store, -1, &txn) == 0) {
-		ration__txn_usage(txn, used, file, records);
+	if (ration__store_begin(store, -1, &txn) == 0) {
+		ration__txn_usage(txn, &used, &written, &records);
+		size = ration__txn_size(txn);
 		ration__store_abort(txn);
 	}
 	pthread_mutex_unlock(&engine->mutex);
+	return json_pack("{s:s, s:s, s:I, s:I, s:I, s:b, s:I, s:I, s:I, s:b}", "path",
+		ration__store_path(store), "hot", ration__store_hot_path(store), "used_bytes",
+		(json_int_t)used, "written_bytes", (json_int_t)written, "size_bytes",
+		(json_int_t)size, "full", ration__full_said(engine), "records", (json_int_t)records,
+		"epoch", (json_int_t)ration__store_epoch(store), "commits",
+		(json_int_t)ration__store_commits(store), "truncated",
+		view->count >= RECORDS_SHOWN);
 }
 
 int ration__engine_inspect(
@@ -342,7 +352,6 @@ int ration__engine_inspect(
 	struct ration__view *view = calloc(1, sizeof(*view));
 	json_t *root;
 	char *text;
-	uint64_t used, file, records;
 	int rc;
 
 	if (!view)
@@ -361,14 +370,8 @@ int ration__engine_inspect(
 		return ration__error_set(
 			err, rc, "%s: %s", ration__store_path(engine->store), ration_strerror(rc));
 	}
-	measure(engine, &used, &file, &records);
-	root = json_pack("{s:{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:b}, s:o, s:o}", "store", "path",
-		ration__store_path(engine->store), "hot", ration__store_hot_path(engine->store),
-		"used_bytes", (json_int_t)used, "written_bytes", (json_int_t)file, "records",
-		(json_int_t)records, "epoch", (json_int_t)ration__store_epoch(engine->store),
-		"commits", (json_int_t)ration__store_commits(engine->store), "truncated",
-		view->count >= RECORDS_SHOWN, "services", view->services, "members",
-		members_of(engine->store));
+	root = json_pack("{s:o, s:o, s:o}", "store", store_of(view), "services", view->services,
+		"members", members_of(engine->store));
 	free(view);
 	text = root ? json_dumps(root, JSON_COMPACT | JSON_REAL_PRECISION(12)) : NULL;
 	json_decref(root);

@@ -57,7 +57,12 @@ void ration__txn_usage(
 	*used_bytes = (stat.ms_branch_pages + stat.ms_leaf_pages + stat.ms_overflow_pages + 2) *
 		      (uint64_t)stat.ms_psize;
 	*file_bytes = (info.me_last_pgno + 1) * (uint64_t)stat.ms_psize;
-	*records = stat.ms_entries;
+	*records = stat.ms_entries - (stat.ms_entries > 0); /* the marker is none */
+}
+
+uint64_t ration__txn_size(const struct ration__txn *txn)
+{
+	return txn->store->hot.map_bytes;
 }
 
 bool ration__txn_has_room(struct ration__txn *txn)

@@ -133,6 +133,8 @@ int ration__txn_visit(struct ration__txn *txn, const void *prefix, size_t prefix
  * is allocated in full); and how many records there are. */
 void ration__txn_usage(
 	struct ration__txn *txn, uint64_t *used_bytes, uint64_t *file_bytes, uint64_t *records);
+/* Bytes that hot/ has room for, whatever this member's hot_bytes are. */
+uint64_t ration__txn_size(const struct ration__txn *txn);
 
 /* hot/ is full: puts fail with RATION_ENOSPC. What helps is asked for by who goes on without the
  * store meanwhile. */

@@ -134,10 +134,24 @@ is "a full store, open: exit code" 0 $?
 out 'map(select(.outcome=="ok"))|length' 14000
 out 'map(select(.mode == "open"))|length > 1000' true
 is "it is said once" 1 "$(grep -c 'is full: until there is room' "$folder/err")"
+# whose own size is larger, which makes none larger
+for look in 1 2; do
+	run 0 "status of a full store" status --json
+	out '.[0].store | [.full, .size_bytes, .used_bytes > 900000, .records > 8000]' \
+		'\[true,1048576,true,true\]'
+done
+run 0 "status of a full store" status
+is "how full it is" "store $RATION_STORE: * KiB of 1 MiB in use, *[0-9] records" \
+	"$(head -n 1 "$folder/out")"
+is "that it is full" '  hot/ is full: *on_store_failure decides; a larger store.hot_size *' \
+	"$(sed -n 2p "$folder/out")"
 sed -i 's/1MiB/4MiB/' "$folder/full.yaml"
 sed -i 's/:"t/:"u/' "$folder/jobs"
 timeout -k 5 60 "$ration" run -c "$folder/full.yaml" "$folder/jobs" >"$folder/out" 2>"$folder/err"
 is "a larger one: exit code" 0 $?
 out 'map(select(.outcome=="ok"))|length' 14000
 is "it grows" 1 "$(grep -c 'made larger, 4 MiB' "$folder/err")"
+run 0 "status of a store with room" status
+is "it has room" "store * of 4 MiB in use, * records" "$(head -n 1 "$folder/out")"
+is "nothing is full" 0 "$(grep -c 'is full' "$folder/out")"
 finish
