@@ -23,9 +23,9 @@ static const struct ration__option table[] = {
 static const char head[] =
 	"Usage: ration status [OPTION]... [SERVICE]\n"
 	"\n"
-	"Shows the limits, quotas, breakers, requests in flight, cooldowns, operator's settings and\n"
-	"members of a store, or those of one service. A limit with keys shows those that are in use:\n"
-	"one at rest has no record.\n";
+	"Shows the limits, quotas, breakers, requests in flight, cooldowns, nodes that are not healthy,\n"
+	"operator's settings and members of a store, or those of one service. A limit with keys shows\n"
+	"those that are in use: one at rest has no record.\n";
 
 struct arguments {
 	struct ration__cli_sources sources;

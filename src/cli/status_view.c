@@ -215,6 +215,37 @@ static void put_cooldown(const json_t *cooldown)
 	putchar('\n');
 }
 
+/* "  node         http://h:8081: failed 3 times in a row, out for 2 min, tried again in 4 s" */
+static void put_node(const json_t *node)
+{
+	double failures = number_of(node, "failures");
+	const char *state = text_of(node, "state");
+
+	put_head("node", NULL);
+	put_text(*text_of(node, "uri") ? text_of(node, "uri") : "(its name is not known)", 0);
+	fputs(failures > 0 ? ": failed " : ": ", stdout);
+	if (failures > 1)
+		printf("%.0f times in a row", failures);
+	else if (failures > 0)
+		fputs("once", stdout);
+	if (number_of(node, "status") > 0)
+		printf(", last with status %.0f", number_of(node, "status"));
+	put_time(node, "out_s", ", out for ");
+	if (failures > 0)
+		fputs(", ", stdout);
+	if (strcmp(state, "unhealthy") == 0)
+		put_seconds("tried again in ", number_of(node, "for_s"));
+	else if (strcmp(state, "cooling") == 0)
+		put_seconds("cools down for ", number_of(node, "for_s"));
+	else if (strcmp(state, "probing") == 0)
+		fputs("is being probed", stdout);
+	else if (strcmp(state, "due") == 0)
+		fputs("may be tried again", stdout);
+	else
+		put_text(state, 0);
+	putchar('\n');
+}
+
 /* "  by hand      daily/premium: max 10000, for 29 min" */
 static void put_setting(const json_t *entry, const char *kind)
 {
@@ -266,6 +297,7 @@ static void put_service(const json_t *service)
 	json_array_foreach(json_object_get(service, "places"), i, entry)
 		put_concurrency(entry, "place");
 	put_budget(json_object_get(service, "budget"));
+	json_array_foreach(json_object_get(service, "nodes"), i, entry) put_node(entry);
 	json_array_foreach(json_object_get(service, "cooldowns"), i, entry) put_cooldown(entry);
 	json_array_foreach(json_object_get(service, "overrides"), i, entry)
 		put_setting(entry, "override");

@@ -1,5 +1,6 @@
 /*
- * The store's state as JSON: definitions, limits, quotas, breakers, permits, settings, members.
+ * The store's state as JSON: definitions, limits, quotas, breakers, permits, nodes, settings,
+ * members.
  * Records are copied at most 64 a hold of the gate, and told apart and formatted outside (view.c).
  */
 #include "guard/view.h"
@@ -185,8 +186,8 @@ static void add_record(struct ration__view *view, const struct ration__copied *c
 	const struct ration__rules *rules;
 	json_t *service;
 
-	if (count == 0)
-		return;
+	if (count == 0 || copy->key[0] == RATION__RECORD_NODE)
+		return; /* a label is found by its table's entry */
 	if (copy->key[0] == RATION__RECORD_DEFINITION) {
 		add_definition(view, copy);
 		return;
@@ -206,6 +207,9 @@ static void add_record(struct ration__view *view, const struct ration__copied *c
 		return;
 	case RATION__RECORD_BUDGET:
 		ration__view_budget(view, service, rules, copy);
+		return;
+	case RATION__RECORD_NODES:
+		ration__view_nodes(view, service, copy);
 		return;
 	default:
 		break;
@@ -300,13 +304,14 @@ static json_t *members_of(struct ration__store *store)
 	return members;
 }
 
-/* All that there is to see, by type: definitions first. */
+/* All that there is to see, by type: definitions first, then what nodes are called. */
 static int look(struct ration__view *view)
 {
-	static const uint8_t types[] = {RATION__RECORD_DEFINITION, RATION__RECORD_BUCKET,
-		RATION__RECORD_ADAPTIVE, RATION__RECORD_WINDOW, RATION__RECORD_QUOTA,
-		RATION__RECORD_BREAKER, RATION__RECORD_CONCURRENCY, RATION__RECORD_PLACE,
-		RATION__RECORD_COOLDOWN, RATION__RECORD_BUDGET};
+	static const uint8_t types[] = {RATION__RECORD_DEFINITION, RATION__RECORD_NODE,
+		RATION__RECORD_NODES, RATION__RECORD_BUCKET, RATION__RECORD_ADAPTIVE,
+		RATION__RECORD_WINDOW, RATION__RECORD_QUOTA, RATION__RECORD_BREAKER,
+		RATION__RECORD_CONCURRENCY, RATION__RECORD_PLACE, RATION__RECORD_COOLDOWN,
+		RATION__RECORD_BUDGET};
 	int rc = ration__settings_visit(view->engine, -1, copy_setting, view);
 
 	for (size_t i = 0; rc == 0 && i < RATION__COUNT(types); i++)

@@ -19,6 +19,7 @@ enum ration__record_type {
 	RATION__RECORD_BREAKER = 'K',
 	RATION__RECORD_CONCURRENCY = 'C',
 	RATION__RECORD_DEFINITION = 'D',
+	RATION__RECORD_NODE = 'M',  /* which one it is, and why it is not healthy (node_label.h) */
 	RATION__RECORD_NODES = 'N', /* health of a service's nodes (nodes.h) */
 	RATION__RECORD_PERMIT = 'P',
 	RATION__RECORD_PLACE = 'L', /* a concurrency limit per key */

@@ -36,6 +36,8 @@ src_libcore_la_SOURCES += \
 	src/guard/match.c \
 	src/guard/match.h \
 	src/guard/news.c \
+	src/guard/node_label.c \
+	src/guard/node_label.h \
 	src/guard/nodes.c \
 	src/guard/nodes.h \
 	src/guard/open.c \
@@ -58,6 +60,7 @@ src_libcore_la_SOURCES += \
 	src/guard/state.c \
 	src/guard/view.c \
 	src/guard/view.h \
+	src/guard/view_nodes.c \
 	src/guard/words.c \
 	src/guard/workset.c \
 	src/guard/workset.h

@@ -3,6 +3,7 @@
 
 #include <string.h>
 #include "guard/engine.h"
+#include "guard/node_label.h"
 
 #define HEAD offsetof(struct ration__node_table, entries)
 
@@ -72,6 +73,7 @@ static void tidy(struct ration__node_table *table, int64_t now_ns)
 /* ---- the record ---- */
 
 struct key {
+	const char *service;
 	uint8_t bytes[RATION__KEY_ROOM];
 	size_t length;
 };
@@ -91,8 +93,7 @@ static int load(struct ration__txn *txn, const struct key *key, struct ration__n
 	if (rc < 0)
 		return rc;
 	stored = value;
-	if (length < HEAD || stored->count > RATION__NODES_MAX ||
-		length != HEAD + stored->count * sizeof(stored->entries[0]))
+	if (!ration__node_table_fits(stored, length))
 		return 0; /* as if it were absent: it is overwritten */
 	memcpy(table, value, length);
 	return 0;
@@ -110,24 +111,38 @@ static int save(struct ration__txn *txn, const struct key *key, struct ration__n
 	return rc == RATION_EEMPTY ? 0 : rc;
 }
 
-static bool apply_all(struct ration__node_table *table, const struct ration__node_news *news,
-	size_t count, bool *claimed)
+/* 0 or a store error. A node without an entry is healthy, and an answer or a probe changes nothing
+ * about that. */
+static int apply_one(struct ration__txn *txn, const char *service, struct ration__node_table *table,
+	const struct ration__node_news *news, bool *applied)
 {
-	bool changed = false;
+	bool absent = !ration__node_find(table, news->node);
+	struct ration__node_health *health, before;
 
-	for (size_t i = 0; i < count; i++) {
-		/* a node without an entry is healthy, and these change nothing about that */
-		bool absent = !ration__node_find(table, news[i].node) &&
-			      (news[i].event == RATION__NODE_ANSWERED ||
-				      news[i].event == RATION__NODE_PROBE);
-		bool applied =
-			!absent && ration__node_apply(entry_of(table, news[i].node), &news[i]);
+	*applied = false;
+	if (absent && (news->event == RATION__NODE_ANSWERED || news->event == RATION__NODE_PROBE))
+		return 0;
+	health = entry_of(table, news->node);
+	before = *health;
+	*applied = ration__node_apply(health, news);
+	return *applied ? ration__node_label_note(txn, service, news, &before, health) : 0;
+}
 
-		changed |= applied;
+static int apply_all(struct ration__txn *txn, const char *service, struct ration__node_table *table,
+	const struct ration__node_news *news, size_t count, bool *changed, bool *claimed)
+{
+	int rc = 0;
+
+	*changed = false;
+	for (size_t i = 0; rc == 0 && i < count; i++) {
+		bool applied;
+
+		rc = apply_one(txn, service, table, &news[i], &applied);
+		*changed |= applied;
 		if (news[i].event == RATION__NODE_PROBE)
 			*claimed = applied;
 	}
-	return changed;
+	return rc;
 }
 
 /* Under engine.mutex, inside the transaction, which it ends. */
@@ -144,7 +159,11 @@ static int tell(struct ration__engine *engine, struct ration__txn *txn, const st
 		return rc;
 	}
 	*moved = atomic_load(word); /* raised under the gate alone */
-	changed = apply_all(table, news, count, claimed);
+	rc = apply_all(txn, key->service, table, news, count, &changed, claimed);
+	if (rc < 0) {
+		ration__store_abort(txn);
+		return rc;
+	}
 	tidy(table, txn->now_ns);
 	if (!changed) {
 		ration__store_abort(txn);
@@ -179,6 +198,7 @@ int ration__fleet_nodes_tell(struct ration__engine *engine, const char *service,
 	*claimed = false;
 	if (ration__store_forked(engine->store)) /* before the lock, which a lost thread may hold */
 		return RATION_EFORK;
+	key.service = service;
 	key.length =
 		ration__key_build(key.bytes, RATION__RECORD_NODES, service, NULL, NULL, NULL, 0);
 	rc = ration__engine_lock(engine, wait_ns);

@@ -6,6 +6,7 @@
  * Transactions of their own, outside of decisions; none to choose a node. A word shared by all
  * members counts the changes, so that it is read again only when it moved.
  *
+ * What people want to read of it beside that, its names among it, is node_label.h's.
  * What it means and which node is taken: policy/node.h. Each process's copy: pool/nodes.h.
  */
 #ifndef GUARD_NODES_H
@@ -31,6 +32,14 @@ struct ration__node_table {
 	uint32_t reserved;
 	struct ration__node_entry entries[RATION__NODES_MAX]; /* only count of them are stored */
 };
+/* Whether what is stored in `length` bytes is one. */
+static inline bool ration__node_table_fits(const struct ration__node_table *table, size_t length)
+{
+	size_t head = offsetof(struct ration__node_table, entries);
+
+	return length >= head && table->count <= RATION__NODES_MAX &&
+	       length == head + table->count * sizeof(table->entries[0]);
+}
 
 enum ration__node_event {
 	RATION__NODE_FAILED,
@@ -46,6 +55,8 @@ struct ration__node_news {
 	int64_t start_ns; /* FAILED, ANSWERED: the attempt's */
 	int64_t at_ns;	  /* FAILED, PROBE: now. COOLS: until then */
 	int64_t recover_ns;
+	const char *uri; /* the node's, borrowed; NULL: not known */
+	uint16_t status; /* FAILED: what it answered, from 400 on; 0: nothing of that kind */
 };
 /* To one node's health, by the rules of policy/node.h. True: it changed; a PROBE is the caller's.
  */

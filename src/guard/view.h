@@ -55,6 +55,9 @@ void ration__view_cooldown(struct ration__view *view, json_t *service,
 	const struct ration__key_part *parts, size_t count);
 void ration__view_budget(struct ration__view *view, json_t *service,
 	const struct ration__rules *rules, const struct ration__copied *copy);
+/* Of a service's table of nodes, those that are not healthy; in view_nodes.c. */
+void ration__view_nodes(
+	struct ration__view *view, json_t *service, const struct ration__copied *copy);
 /* The definition's overrides. */
 void ration__view_overrides(json_t *service, const struct ration__rules *rules);
 void ration__view_setting(

@@ -158,6 +158,7 @@ void ration__nodes_follow(struct ration__nodes *nodes, int64_t now_ns)
 bool ration__nodes_claim(struct ration__nodes *nodes, struct ration__node *node, int64_t now_ns)
 {
 	struct ration__node_news probe = {.node = node->hash,
+		.uri = node->uri,
 		.event = RATION__NODE_PROBE,
 		.at_ns = now_ns,
 		.recover_ns = nodes->options.conf->node_recover_ns};

@@ -29,6 +29,7 @@ struct ration__node {
 	char uri[];
 };
 
+/* Its news borrow the URI of a node, which stays. */
 struct ration__node_untold {
 	uint64_t serial;
 	struct ration__node_news news;

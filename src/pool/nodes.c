@@ -362,6 +362,8 @@ void ration__nodes_report(struct ration__nodes *nodes, struct ration__node *node
 	const struct ration__node_report *report)
 {
 	struct ration__node_news news = {.node = node->hash,
+		.uri = node->uri,
+		.status = report->status >= 400 ? (uint16_t)report->status : 0,
 		.start_ns = report->start_ns,
 		.at_ns = report->now_ns,
 		.recover_ns = nodes->options.conf->node_recover_ns};

@@ -3,6 +3,9 @@
 #include <sys/wait.h>
 #include "guard_fixture.h"
 #include "http_leaks.h"
+#include "base/hash.h"
+#include "guard/key.h"
+#include "guard/node_label.h"
 #include "pool/nodes.h"
 
 TestSuite(nodes, .fini = check_leaks, .timeout = 60);
@@ -487,10 +490,141 @@ Test(nodes, records_of_the_healthy_go_away)
 		if (i == 1)
 			end_at(nodes, 1, RATION__SUCCESS, 0);
 	}
-	cr_assert_eq(records[1], records[0] + 1);
+	cr_assert_eq(records[1], records[0] + 2, "the table, and its name");
 	cr_assert_eq(records[2], records[0]);
 	ration__nodes_free(nodes);
 	fixture_close(&f);
+}
+
+/* ---- what people read ---- */
+
+/* The service's nodes in the view; "": none is shown. */
+static const char *shown(void)
+{
+	static char nodes[1024];
+	char *json = NULL, *from, *to;
+
+	cr_assert_eq(ration__engine_inspect(f.engine, "", &json, NULL), 0);
+	from = strstr(json, "\"nodes\":[");
+	to = from ? strchr(from, ']') : NULL;
+	snprintf(nodes, sizeof(nodes), "%.*s", to ? (int)(to - from) + 1 : 0, to ? from : "");
+	free(json);
+	return nodes;
+}
+
+Test(nodes, a_view_names_who_is_not_healthy_and_says_why)
+{
+	struct ration__node_report refused = {.outcome = RATION__FAILURE, .status = 503};
+	struct ration__nodes *one, *two;
+	struct ration__node *probe;
+
+	fixture_open(&f);
+	one = open_nodes(2);
+	two = open_nodes(2);
+	cr_assert_str_eq(shown(), "");
+	end_at(one, 1, RATION__FAILURE, 0);
+	pass(&f, 10 * S);
+	cr_assert_str_eq(shown(), "\"nodes\":[{\"uri\":\"http://b:2/v1\",\"state\":\"unhealthy\","
+				  "\"failures\":1,\"for_s\":20.0,\"out_s\":10.0}]");
+	pass(&f, 20 * S);
+	cr_assert_str_eq(shown(), "\"nodes\":[{\"uri\":\"http://b:2/v1\",\"state\":\"due\","
+				  "\"failures\":1,\"for_s\":0.0,\"out_s\":30.0}]");
+	probe = pick(two);
+	cr_assert(is(probe, 1));
+	pass(&f, 5 * S);
+	cr_assert_str_eq(shown(), "\"nodes\":[{\"uri\":\"http://b:2/v1\",\"state\":\"probing\","
+				  "\"failures\":1,\"for_s\":25.0,\"out_s\":35.0}]");
+	refused.start_ns = refused.now_ns = f.clock.now_ns;
+	refused.cool_ns = 40 * S;
+	ration__nodes_report(two, probe, &refused);
+	cr_assert_str_eq(shown(), "\"nodes\":[{\"uri\":\"http://b:2/v1\",\"state\":\"unhealthy\","
+				  "\"failures\":2,\"for_s\":40.0,\"status\":503,\"out_s\":35.0}]");
+	pass(&f, 30 * S);
+	cr_assert_str_eq(shown(), "\"nodes\":[{\"uri\":\"http://b:2/v1\",\"state\":\"cooling\","
+				  "\"failures\":2,\"for_s\":10.0,\"status\":503,\"out_s\":65.0}]");
+	pass(&f, 10 * S);
+	end_at(one, 1, RATION__THROTTLED, 3 * S);
+	cr_assert_str_eq(shown(),
+		"\"nodes\":[{\"uri\":\"http://b:2/v1\",\"state\":\"cooling\","
+		"\"failures\":0,\"for_s\":3.0}]",
+		"it answered");
+	pass(&f, 3 * S);
+	cr_assert_str_eq(shown(), "");
+	end_at(one, 1, RATION__FAILURE, 0);
+	cr_assert(strstr(shown(), "\"failures\":1,"), "a new row: %s", shown());
+	ration__nodes_free(one);
+	ration__nodes_free(two);
+	fixture_close(&f);
+}
+
+/* A member of a release without labels writes the table alone. */
+Test(nodes, a_node_without_a_label_is_shown_without_a_name)
+{
+	struct ration__node_news news = {.node = ration__hash64("http://a:1", 10),
+		.event = RATION__NODE_FAILED,
+		.recover_ns = RECOVER};
+	uint8_t key[RATION__KEY_ROOM];
+	struct ration__node_table table;
+	struct ration__nodes *nodes;
+	struct ration__txn *txn;
+	uint64_t moved;
+	size_t length;
+	bool claimed;
+
+	fixture_open(&f);
+	nodes = open_nodes(2);
+	news.start_ns = news.at_ns = f.clock.now_ns;
+	cr_assert_eq(
+		ration__fleet_nodes_tell(f.engine, "api", &news, 1, -1, &table, &moved, &claimed),
+		0);
+	cr_assert(strstr(shown(), "{\"uri\":null,\"state\":\"unhealthy\",\"failures\":1,"), "%s",
+		shown());
+	cr_assert_eq(ration__store_begin(ration__engine_store(f.engine), -1, &txn), 0);
+	length = ration__node_label_key(key, "api", news.node);
+	cr_assert_eq(ration__txn_del(txn, key, length), 0);
+	cr_assert_eq(ration__store_commit(txn), 0);
+	pass(&f, RECOVER);
+	cr_assert_str_eq(shown(), "\"nodes\":[{\"uri\":null,\"state\":\"due\",\"failures\":1,"
+				  "\"for_s\":0.0,\"out_s\":30.0}]");
+	end_at(nodes, 0, RATION__FAILURE, 0);
+	cr_assert_str_eq(shown(), "\"nodes\":[{\"uri\":\"http://a:1\",\"state\":\"unhealthy\","
+				  "\"failures\":2,\"for_s\":30.0,\"out_s\":30.0}]");
+	ration__nodes_free(nodes);
+	fixture_close(&f);
+}
+
+static void named(const char *uri, const char *name)
+{
+	char out[RATION__NODE_URI_MAX + 1];
+
+	out[ration__node_label_name(out, uri)] = 0;
+	cr_assert_str_eq(out, name);
+}
+
+Test(nodes, names_are_bounded_and_hold_no_credentials)
+{
+	char uri[400], name[RATION__NODE_URI_MAX + 1];
+
+	named("https://a.example.org/v1", "https://a.example.org/v1");
+	named("https://user:pass@a:1/v1", "https://a:1/v1");
+	named("https://user:p@ss@a", "https://a");
+	named("https://user:pass@a?token=b", "https://a");
+	named("https://a/v1?token=b@c/d", "https://a/v1");
+	named("https://a/v1@2#d", "https://a/v1@2");
+	named("user:pass@a", "a");
+	named("", "");
+	for (int length = RATION__NODE_URI_MAX - 4; length < RATION__NODE_URI_MAX + 4; length++) {
+		snprintf(uri, sizeof(uri), "http://%0*d", length - 7, 7);
+		snprintf(name, sizeof(name), "%.*s%s",
+			length > RATION__NODE_URI_MAX ? RATION__NODE_URI_MAX - 3 : length, uri,
+			length > RATION__NODE_URI_MAX ? "..." : "");
+		named(uri, name);
+	}
+	snprintf(uri, sizeof(uri), "http://%0*d\u20ac%0*d", RATION__NODE_URI_MAX - 12, 7, 50, 7);
+	snprintf(name, sizeof(name), "http://%0*d...", RATION__NODE_URI_MAX - 12, 7);
+	named(uri, name);
+	snprintf(uri, sizeof(uri), "%0*d://secret@a", 300, 7); /* no scheme is that long */
+	cr_assert_eq(ration__node_label_name(name, uri), 1);
 }
 
 /* ---- joining, for rules per node ---- */
