@@ -31,6 +31,8 @@ static void put_text(const char *text, int width)
 	for (; *text; text++) {
 		unsigned char c = (unsigned char)*text;
 
+		if (c == 0xc2 && (unsigned char)text[1] >= 0x80 && (unsigned char)text[1] < 0xa0)
+			c = (unsigned char)*++text & 0x1f; /* U+0080 to U+009F steer as well */
 		putchar(c < ' ' || c == 127 ? '?' : c);
 		put += (c & 0xc0) != 0x80;
 	}

@@ -55,9 +55,9 @@ Test(status, a_node_is_named_with_what_it_did)
 Test(status, names_steer_no_terminal)
 {
 	view("{\"store\":{\"path\":\"/s\\u001b[2J\"},\"members\":[],\"services\":[{\"name\":\"a\\nb\","
-	     "\"nodes\":[{\"uri\":\"http://a\\u001b[31m\\r\\u007f\",\"state\":\"\\u001bc\","
+	     "\"nodes\":[{\"uri\":\"http://a\\u001b[31m\\r\\u007f\\u009b1m\\u00a0\",\"state\":\"\\u001bc\","
 	     "\"failures\":1,\"for_s\":1}]}]}");
-	has("http://a?[31m??");
+	has("http://a?[31m???1m\u00a0: ");
 	has("failed once, ?c\n");
 	for (const char *at = table; *at; at++)
 		cr_assert((unsigned char)*at >= ' ' || *at == '\n', "%s", table);
