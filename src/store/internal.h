@@ -88,7 +88,7 @@ struct ration__store {
 	struct ration__store_hooks hooks;
 	int64_t deadline_ns;
 	uint64_t hot_bytes, ledger_bytes;
-	uint64_t hot_want; /* of the settings; hot_bytes may be the present file's */
+	uint64_t hot_want; /* of the settings; hot_bytes may be the present file's; 0: as it is */
 	int dir_fd, gate_fd, hot_dir_fd, wake_dir_fd, wake_fd;
 	_Atomic int members_fd;
 	dev_t dev; /* of the gate file */

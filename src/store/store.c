@@ -15,7 +15,8 @@ static void init(struct ration__store *store, const struct ration__store_options
 	store->clock = options->clock;
 	store->hooks = options->hooks;
 	store->deadline_ns = options->deadline_ns > 0 ? options->deadline_ns : DEADLINE_DEFAULT_NS;
-	store->hot_bytes = store->hot_want = ration__hot_size(options->hot_bytes);
+	store->hot_bytes = ration__hot_size(options->hot_bytes);
+	store->hot_want = options->must_exist ? 0 : store->hot_bytes;
 	store->ledger_bytes = options->ledger_bytes;
 	store->slot = RATION__SLOT_NONE;
 	store->dir_fd = store->gate_fd = store->hot_dir_fd = -1;

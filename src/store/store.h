@@ -61,7 +61,9 @@ struct ration__store_options {
 	int64_t deadline_ns;   /* 0: 250 ms; how long the commit counter may stand still */
 	struct ration__clock clock;
 	struct ration__store_hooks hooks;
-	bool must_exist; /* RATION_ENOSTORE instead of making one */
+	/* RATION_ENOSTORE instead of making one. And who comes only to look makes a full hot/ no
+	 * larger: its hot_bytes need not be what those who work in it were given. */
+	bool must_exist;
 };
 
 /* The default path: $RATION_STORE, else $XDG_STATE_HOME/ration, else $HOME/.local/state/ration.

@@ -404,6 +404,40 @@ Test(heal, compaction_keeps_the_living_and_follows_for_all)
 	ration__store_close(store);
 }
 
+/* Puts until hot/ is full, and again, which makes it larger if anything does. Its size then. */
+static uint64_t size_when_full(const struct ration__store_options *options)
+{
+	struct ration__store *store = kit_open_with(options);
+	struct ration__txn *txn;
+	uint64_t size;
+	char key[16];
+	int rc = 0;
+
+	for (int i = 0; rc == 0 && i < 100000; i++) {
+		snprintf(key, sizeof(key), "keep%d", i);
+		rc = kit_put(store, key, RATION__NEVER, i);
+	}
+	cr_assert_eq(rc, RATION_ENOSPC);
+	txn = kit_begin(store);
+	size = ration__txn_size(txn);
+	ration__store_abort(txn);
+	ration__store_close(store);
+	return size;
+}
+
+Test(heal, who_only_looks_makes_a_full_one_no_larger)
+{
+	struct ration__store_options options = kit_options();
+
+	options.hot_bytes = 1 << 20;
+	cr_assert_eq(size_when_full(&options), 1 << 20);
+	options.hot_bytes = 2 << 20;
+	options.must_exist = true;
+	cr_assert_eq(size_when_full(&options), 1 << 20);
+	options.must_exist = false;
+	cr_assert_eq(size_when_full(&options), 2 << 20);
+}
+
 Test(heal, a_removed_store_is_noticed)
 {
 	struct ration__store *store = kit_open_fake();
