@@ -80,7 +80,7 @@ static void change(struct ration__node_label *label, const struct ration__node_n
 	case RATION__NODE_COOLS:
 		break;
 	}
-	if (news->uri)
+	if (news->uri && !label->length) /* a node's never changes */
 		label->length = (uint16_t)ration__node_label_name(label->uri, news->uri);
 }
 
